@@ -1,0 +1,438 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Style as correlation: Gatys et al.
+#
+# By the end of this lecture you will be able to
+#
+# - say what *content* and *style* are to Gatys, Ecker and Bethge, in one formula each;
+# - write their objective in one cell, and stylise a photo of your own with it;
+# - derive both gradients by hand, and check them against autograd;
+# - predict what happens when a layer, a weight, the start or the optimiser is changed;
+# - convert the α and β of one paper into those of another.
+
+# %% slideshow={"slide_type": "slide"}
+import matplotlib.pyplot as plt
+import torch
+
+from styletx import (
+    Energy, Match, Objective, content_loss, describe_device, gatys, gram, gram_loss, load_encoder, load_or,
+    resize, show, synthesize, total_variation,
+)
+from styletx.gallery import figure, numbers
+from styletx.gatys import STYLE_LAYERS
+from styletx.lecture import table
+from styletx.losses import CONVENTIONS, convention_factor
+
+torch.manual_seed(0)
+print("this lecture runs on", describe_device())
+
+# %% slideshow={"slide_type": "slide"}
+figure("six_paintings", "One photograph of a lighthouse, painted six times in the manner of six paintings")
+
+# %% [markdown]
+# One photograph in six paintings, each made with {func}`~styletx.gatys.gatys` and its defaults. These are the photo and
+# the paintings:
+
+# %%
+figure("painters", "The photograph of the lighthouse, and the six paintings")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two questions to a layer
+#
+# Let $F^l \in \mathbb{R}^{N_l \times M_l}$ be the features of a picture $\mathbf{x}$ at layer $l$: $N_l$ channels in rows,
+# $M_l$ positions in columns. $P^l$ are those of the content picture $\mathbf{p}$, and $A^l$ belongs to the style picture
+# $\mathbf{a}$. Gatys et al. {cite}`gatys2016image` ask a layer two different questions.
+#
+# **What is where?** The <span class="content">content</span> loss compares position by position (their Eq. 1):
+#
+# $$\mathcal{L}_{\text{content}}(\mathbf{p}, \mathbf{x}, l) = \tfrac12 \sum_{i,j} \left(F^l_{ij} - P^l_{ij}\right)^2.$$
+#
+# **What goes with what, anywhere?** The Gram matrix sums over the positions and keeps which channels fire *together*
+# (Eq. 3); the <span class="style">style</span> loss compares two of them (Eq. 4):
+#
+# $$G^l_{ij} = \sum_k F^l_{ik} F^l_{jk}, \qquad
+# E_l = \frac{1}{4 N_l^2 M_l^2} \sum_{i,j} \left(G^l_{ij} - A^l_{ij}\right)^2, \qquad
+# \mathcal{L}_{\text{style}} = \sum_l w_l E_l .$$
+#
+# The picture sought is the minimiser of $\alpha\,\mathcal{L}_{\text{content}} + \beta\,\mathcal{L}_{\text{style}}$,
+# over the *pixels* of $\mathbf{x}$. No network is trained.
+
+# %% [markdown]
+# :::{admonition} Check the slide
+# :class: warning
+# One of the documents defines $G$ "from $\Phi(x_c)$", the content picture. It is the style picture $x_s$ that the Gram
+# matrix is taken of: otherwise nothing of the painting would enter the objective.
+# :::
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The same thing in one cell
+
+# %%
+content = load_or("kodak-21", "china", size=192)
+style = load_or("starry-night", "stained-glass", size=256)
+alpha, beta, gamma = 1.0, 10.0, 0.1
+
+objective = Objective(
+    Match(content_loss, content, layers="relu4_2", weight=alpha),
+    Match(gram_loss, style, layers=STYLE_LAYERS, weight=beta),
+    Energy(total_variation, weight=gamma),
+)
+run = synthesize(objective, start=content, steps=120)
+for step in run:
+    if step.number % 20 == 1:
+        print(f"{step.size[1]:>4}×{step.size[0]:<4} {step.evaluations:>4} evaluations   loss {step.loss:.3f}")
+show(content, style, run.best, titles=["content", "style", "ours"])
+
+# %% [markdown]
+# `Match` is a loss between the picture and a reference at some layers, `Energy` is asked of the picture alone, and
+# `synthesize` gives a *run*: an iterable of steps. `gatys(content, style)` is this cell with defaults.
+#
+# The losses here are *relative*: each layer is divided by its value at a noise picture with the reference's mean and
+# spread, so that a weight means the same at every size and with every encoder. More about this below.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The Gram matrix forgets where
+#
+# A sum over positions does not see their order. Shuffle the positions of a layer, and the Gram matrix stays.
+
+# %%
+encoder = load_encoder("mini", device="cpu")
+F = encoder(style, "relu2_1")["relu2_1"]
+order = torch.randperm(F[0, 0].numel())
+shuffled = F.flatten(2)[..., order].view_as(F)
+
+change = (gram(shuffled) - gram(F)).norm() / gram(F).norm()
+print(f"relative change of the Gram matrix: {change:.1e}")
+print(f"relative change of the features:    {(shuffled - F).norm() / F.norm():.2f}")
+assert change < 1e-5
+
+# %%
+fig, axes = plt.subplots(1, 4, figsize=(11, 2.9), constrained_layout=True)
+for axis, values, title in zip(
+    axes,
+    [F[0].mean(0), shuffled[0].mean(0), gram(F)[0], gram(shuffled)[0]],
+    ["features (mean)", "shuffled", "Gram matrix", "of the shuffled"],
+    strict=True,
+):
+    axis.imshow(values, cmap="magma")
+    axis.set_title(title)
+    axis.axis("off")
+plt.show()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What each layer keeps
+#
+# Ask for the <span class="content">content</span> of one layer, from noise and with nothing else in the objective. Early
+# layers give the photo back; deep ones keep what is where, and leave the rest free.
+
+# %%
+figure("content_reconstruction", "The lighthouse, reconstructed from noise at layers relu1_2 to relu5_1")
+
+# %% [markdown]
+# Ask for the <span class="style">style</span> of one layer, then two, up to five. What is reproduced grows from colours
+# to strokes to whole swirls; where things are in the painting is never among it.
+
+# %%
+figure("style_reconstruction", "Starry Night's texture, reconstructed from noise with one to five layers")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## α against β
+#
+# With a large α/β the photo stays; with a small one the painting takes over.
+
+# %%
+figure("alpha_beta", "The lighthouse stylised with five ratios of alpha to beta")
+
+# %%
+losses = numbers("alpha_beta")["losses"]
+fig, axis = plt.subplots(figsize=(4.6, 3), constrained_layout=True)
+axis.plot([v["content"] for v in losses.values()], [v["style"] for v in losses.values()], "o-", color="#444")
+for caption, value in losses.items():
+    axis.annotate(caption, (value["content"], value["style"]), xytext=(6, 4), textcoords="offset points", fontsize=8)
+axis.set(xscale="log", yscale="log", title="You pay for one with the other")
+axis.set_xlabel("content loss", color="#0b6e99")
+axis.set_ylabel("style loss", color="#b5461b")
+axis.margins(x=0.25, y=0.15)
+plt.show()
+
+# %% [markdown]
+# The slides turn the same knob by the name γ, from 0.1 to 10 times a base weight of the style:
+
+# %%
+figure("gamma", "The lighthouse stylised with gamma from 0.1 to 10")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ### In class: which picture has which losses?
+
+# %%
+figure("four_pictures", "Four pictures, A to D: noise, a texture without objects, a stylised lighthouse, the lighthouse photo")
+
+# %% [markdown]
+# Match the four pictures to: *large content and large style loss*; *small content, large style*; *small content and small
+# style*; *large content, small style*. The content picture is the lighthouse, the style is the Great Wave.
+#
+# :::{admonition} Answer
+# :class: dropdown
+# A is noise: both large. B has the painting's statistics and nothing of the photo: large content, small style. C is the
+# stylised picture: both small. D is the photo itself: its content loss is 0, its style loss large. The next cell has
+# the values.
+# :::
+
+# %% tags=["hide-output"]
+for letter, value in numbers("four_pictures")["losses"].items():
+    print(f"{letter}: content {value['content']:8.4f}   style {value['style']:8.4f}")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Gradients by hand
+#
+# With $G = F F^\top$ and $E = \frac{1}{N^2M^2}\sum_{ij}(G_{ij}-A_{ij})^2$,
+#
+# $$\frac{\partial E}{\partial F} = \frac{2}{N^2M^2}\left[(G-A)F + (G-A)^\top F\right] = \frac{4}{N^2M^2}(G-A)F,$$
+#
+# because $G - A$ is symmetric. The document at hand has the factor 2 for this $E$, and writes the gradient as zero where
+# $F_{ij} \le 0$. That second half is right only for the value *before* the ReLU, which is what flows on through the
+# network. The cell settles both.
+
+# %%
+N, M = 4, 30
+before = torch.randn(N, M, dtype=torch.float64, requires_grad=True)
+A = torch.randn(N, N, dtype=torch.float64)
+A = A + A.T
+
+after = before.relu()
+E = (after @ after.T - A).square().sum() / (N * M) ** 2
+(autograd,) = torch.autograd.grad(E, before)
+with torch.no_grad():
+    by_hand = 4 / (N * M) ** 2 * (after @ after.T - A) @ after * (before > 0)
+print(f"largest difference to autograd: {(autograd - by_hand).abs().max():.1e}")
+print(f"autograd / (the slide's, with 2): {(autograd / (by_hand / 2))[before > 0].mean():.3f}")
+assert torch.allclose(autograd, by_hand)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A large entry is not a similarity
+#
+# "The Gram entry is large when two filters are similar": only between filters of equal norm. The same slide has the
+# formula that says so, $A\cdot B = |A|\,|B|\cos\theta$. Two strong channels that hardly agree beat two weak ones that
+# always do:
+
+# %%
+channels = encoder(style, "relu3_1")["relu3_1"][0].flatten(1)
+norms = channels.norm(dim=1)
+G = channels @ channels.T
+cosine = G / (norms[:, None] * norms).clamp(min=1e-12)
+off = ~torch.eye(len(G), dtype=torch.bool) & (norms[:, None] * norms > 0)
+
+i, j = divmod(int(torch.where(off & (cosine < 0.6), G, -1).argmax()), len(G))
+k, l = divmod(int(torch.where(off & (G < G[i, j] / 4), cosine, -1).argmax()), len(G))
+print(f"channels {i:>3} and {j:>3}: entry {G[i, j]:10.0f}, cosine {cosine[i, j]:.2f}")
+print(f"channels {k:>3} and {l:>3}: entry {G[k, l]:10.0f}, cosine {cosine[k, l]:.2f}")
+assert G[i, j] > G[k, l] and cosine[i, j] < cosine[k, l]
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Many losses of one name
+#
+# Every source divides by something else. The numbers α and β are worth nothing without it:
+
+# %%
+N, M = 512, 64 * 64  # conv4_2 at 512×512 pixels
+factors = {name: [convention_factor(name, term, N, M) for term in ("content", "style")] for name in CONVENTIONS}
+c0, s0 = factors["Gatys et al. 2016; Kitov"]
+rows = [
+    [name, f"{c:.4g}", f"{s:.4g}", f"{1e-3 * (c0 / c) / (s0 / s):.3g}"] for name, (c, s) in factors.items()
+]
+table(rows, ["source", "content loss / ours", "style loss / ours", "α/β that means Gatys' 10⁻³"])
+
+# %% [markdown]
+# (G divided by M; N = 512 channels, M = 4096 positions. Each factor is tested against the formula as its source
+# prints it.) The ratio $10^{-3}$ of the paper would be about $4\cdot10^{3}$ in the course notes' normalisation. This is why
+# weights in this course are relative: they are divided by what the loss is at a noise picture, so that 10 means ten
+# times as important at 128 and at 512 pixels, with `mini` and with VGG-19.
+
+# %%
+sizes, values = (96, 128, 192, 256), {"raw": [], "relative": []}
+for size in sizes:
+    x = resize(content, size)
+    for kind in values:
+        level = Objective(Match(gram_loss, style, STYLE_LAYERS), relative=kind == "relative").at(x.shape[-2:], encoder)
+        values[kind].append(float(level(x)["gram"]))
+for kind, row in values.items():
+    print(f"{kind:>8}: " + "  ".join(f"{size} px {value:8.3g}" for size, value in zip(sizes, row, strict=True)))
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## L-BFGS against Adam
+#
+# The objective is smooth, its gradient is exact, and one picture is all there is to optimise: made for a quasi-Newton
+# method. L-BFGS {cite}`liu1989limited` builds a model of the curvature from its last dozen steps.
+
+# %%
+curves = numbers("optimisers")["curves"]
+fig, axis = plt.subplots(figsize=(5.2, 3), constrained_layout=True)
+for (name, points), label, style_ in zip(curves.items(), ("L-BFGS", "Adam, rate 0.02"), ("-", "--"), strict=True):
+    axis.plot(*zip(*points, strict=True), style_, color="#444", label=label)
+axis.set(yscale="log", xlabel="evaluations of objective and gradient", ylabel="objective", title="256 pixels, one level")
+axis.legend(frameon=False)
+plt.show()
+
+# %%
+figure("optimisers", "The lighthouse after 300 evaluations of L-BFGS and of Adam")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where the optimisation starts
+#
+# The objective has many minima. From the photo it finds one with the photo's layout; from noise, another one for every
+# seed; from the painting, one in which the painting's own layout is left over.
+
+# %%
+figure("starts", "Four results: started from the photo, from two noise pictures, and from the painting")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Coarse to fine
+#
+# A network sees a neighbourhood of fixed size (lecture 01). In a large picture that is a small part of things, so the
+# strokes become small too. Starting at a quarter of the size makes large strokes, and most evaluations cheap.
+
+# %%
+figure("coarse_to_fine", "The same budget spent at 512 pixels only, and coarse to fine")
+
+# %% [markdown]
+# Max or average pooling? The course notes ask whether average pooling gives "slightly more appealing results". Judge for
+# yourself, and remember that it is one pair of pictures:
+
+# %%
+figure("pooling", "The lighthouse with max pooling and with average pooling")
+
+# %% [markdown]
+# And the size of the strokes is a choice, too: scale the painting before its Gram matrices are taken.
+
+# %%
+figure("scales", "The lighthouse with the painting at half, equal and twice the size")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Who is pulling?
+#
+# With `shares=True` each step says what part of the gradient's norm belongs to which term. Early on the style pulls
+# alone; the content answers as soon as something has been moved.
+
+# %%
+run = gatys(content, style, size=160, steps=50, levels=1, shares=True)
+history = [step.shares for step in run]
+fig, axis = plt.subplots(figsize=(5.2, 2.6), constrained_layout=True)
+names = ["content", "style", "total_variation", "value_range"]
+axis.stackplot(range(len(history)), [[h[n] for h in history] for n in names],
+               labels=[n.replace("_", " ") for n in names], colors=["#0b6e99", "#b5461b", "#9aa5ab", "#d5dadd"])  # fmt: skip
+axis.set(xlabel="step", ylabel="share of the gradient", xlim=(0, len(history) - 1), ylim=(0, 1))
+axis.legend(loc="upper right", fontsize=8)
+plt.show()
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Try it
+#
+# Any photo, any painting, every knob. In JupyterLab and in Colab the panel is live; in the book it shows a finished run
+# whose steps you can scrub through.
+
+# %%
+from styletx.widgets import Panel
+
+panel = Panel("gatys", content="china", style="stained-glass", size=192, steps=80)
+panel.run()
+panel
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Exercises
+#
+# ```{exercise} Texture synthesis
+# :label: gatys-texture
+# Leave the content term out and start from noise. Which of the five layers can you drop before you see it?
+# ```
+#
+# ```{solution} gatys-texture
+# :class: dropdown
+# `reconstruct_style` is that objective. Dropping `relu1_1` is hard to see, dropping `relu5_1` costs the largest
+# structures, and with `relu1_1` alone only colours are left.
+#
+#     for layers in (STYLE_LAYERS, STYLE_LAYERS[1:], STYLE_LAYERS[:4], STYLE_LAYERS[:1]):
+#         display(reconstruct_style("mosaic", layers, size=128, steps=80).finish(progress=False).shape)
+#         display(show(reconstruct_style("mosaic", layers, size=128, steps=80).finish(progress=False)))
+# ```
+#
+# ```{exercise} A style loss without products
+# :label: gatys-mean
+# Write a `Loss` whose statistic is the mean of each channel only, and stylise with it. What is lost?
+# ```
+#
+# ```{solution} gatys-mean
+# :class: dropdown
+# The mean of a channel says how often it fires, not with whom: colours and densities of strokes come across, their
+# directions and shapes much less.
+#
+#     mean_loss = Loss(lambda f, w=None: f.mean((2, 3)), mean_squared, name="mean")
+#     objective = Objective(Match(content_loss, content, "relu4_2"), Match(mean_loss, style, STYLE_LAYERS, 10.0))
+#     show(synthesize(objective, start=content, steps=100).finish(progress=False))
+# ```
+#
+# ```{exercise} The value at a noise picture
+# :label: gatys-relative
+# Show that with relative weights a `Match` with weight 3 is 3 at the noise picture itself, whatever the encoder.
+# ```
+#
+# ```{solution} gatys-relative
+# :class: dropdown
+# The denominator *is* the value there.
+#
+#     from styletx.images import noise_like
+#     size = content.shape[-2:]
+#     for name in ("mini", "laplacian"):
+#         layer = "relu3_1" if name == "mini" else "band2"
+#         level = Objective(Match(gram_loss, style, layer, weight=3.0)).at(size, name)
+#         print(name, float(level(noise_like(style, 0, size=size))["gram"]))
+# ```
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Paper, authors' code, ours
+#
+# | | the paper (2016) | the authors' code | `gatys()` |
+# |---|---|---|---|
+# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, a quarter of VGG-19's width, trained towards it; any other by name |
+# | pooling | average | average | max; `pooling="avg"` |
+# | padding | zeros | zeros | mirrored in `mini`, so that no dark frame enters the Gram matrix |
+# | content layer | conv4_2, after the ReLU | after the ReLU | `relu4_2`: here the name says which |
+# | style layers | conv1_1 … conv5_1, weights 1/5 | the same layers, weights 1/N² | `relu1_1` … `relu5_1`, 1/5 each of a relative loss |
+# | content loss | ½ Σ | mean | mean, over its value at noise |
+# | style loss | Σ / (4N²M²) | mean, G divided by M | mean, G divided by M, over its value at noise |
+# | α/β | 10⁻³ | – | 1/10, relative |
+# | start | noise | content | content; `start="noise"` |
+# | sizes | one | one (2017: coarse to fine) | coarse to fine; `levels=1` |
+# | optimiser | L-BFGS | L-BFGS | L-BFGS; `optimizer="adam"` |
+# | also asked | nothing | nothing | a little total variation; values pulled into [0, 1] |
+#
+# `gatys(..., encoder="vgg19", recipe="paper")` runs the middle of this table wherever VGG-19's weights can be had.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## How it fails
+
+# %%
+figure("failures", "Five failures: only colours, noise left over, content lost, blur, and a drawing that gives no colour")
+
+# %% [markdown]
+# - *Only colours*: the first layer alone knows 3×3 pixels.
+# - *Noise left over*: from noise, the budget ended before the coarse structure came. Use more evaluations, or more levels.
+# - *Content lost*: β so large that the content's share of the gradient is nothing.
+# - *Blur*: total variation so strong that strokes cost more than they gain.
+# - *Grey*: the painting is a drawing. The objective did what it was asked for.
+#
+# ## What to read next
+#
+# The texture paper {cite}`gatys2015texture` explains the Gram matrix better than the famous one. Why it works at all,
+# and what else would, is the subject of {cite}`li2017demystifying`; Novak and Nikulin {cite}`novak2016improving` tried
+# what improves it. For L-BFGS read chapters 3 and 7 of {cite}`nocedal2006numerical`.

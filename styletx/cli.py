@@ -1,0 +1,176 @@
+"""`styletx ...`: every method from a shell, built from the methods' own signatures."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import __version__, images, samples
+from .devices import describe_device
+from .methods import METHODS, RecordError, again, picture_options, record
+from .options import Choice, Number, Option, options
+
+BAD_INPUT = 2  # exit status, as argparse itself has it
+FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; bad input gives one line on stderr and exit status 2."""
+    parser = build_parser()
+    given = parser.parse_args(arguments)
+    try:
+        return given.run(given) or 0
+    except KeyboardInterrupt:
+        print("styletx: stopped", file=sys.stderr)
+        return 130
+    except FILE_ERRORS as error:
+        print(f"styletx {given.command}: {_one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with a command for each method, and the five that are no methods."""
+    parser = argparse.ArgumentParser(prog="styletx", description="Neural style transfer, on any machine.")
+    parser.add_argument("--version", action="version", version=f"styletx {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, method in METHODS.items():
+        _add_method(commands, name, method)
+
+    command = commands.add_parser("samples", help="list the pictures known by name, with credit and licence")
+    command.add_argument("name", nargs="?", help="show one of them")
+    command.add_argument("-o", "--output", help="and write it to this file")
+    command.set_defaults(run=_samples)
+
+    command = commands.add_parser("again", help="make a saved picture again from what it carries")
+    command.add_argument("picture", help="a PNG made by styletx")
+    command.add_argument("-o", "--output", help="default: the picture's name with -again")
+    command.add_argument("--device", default=None, help="cpu, cuda, mps (default: the best there is)")
+    command.set_defaults(run=_again)
+
+    command = commands.add_parser("demo", help="every method on a real photo, into one HTML page")
+    command.add_argument("-o", "--output", default="demo.html", help="default: demo.html")
+    command.add_argument("--size", type=int, default=384, help="longer side in pixels (default: 384)")
+    command.add_argument("--device", default=None, help="cpu, cuda, mps (default: the best there is)")
+    command.set_defaults(run=_demo)
+
+    command = commands.add_parser("doctor", help="device, versions, memory, weights, and a short test of each method")
+    command.add_argument("--device", default=None, help="cpu, cuda, mps (default: the best there is)")
+    command.set_defaults(run=_doctor)
+
+    command = commands.add_parser("lab", help="open JupyterLab at the start page of the lectures")
+    command.add_argument("extra", nargs=argparse.REMAINDER, help="anything more for jupyter lab")
+    command.set_defaults(run=_lab)
+    return parser
+
+
+def _add_method(commands: Any, name: str, method: Any) -> None:
+    command = commands.add_parser(name, help=method.__doc__.splitlines()[0].rstrip("."))
+    for option in options(method):
+        if option.name in picture_options(method):
+            command.add_argument(option.name, help=f"{option.allowed.help} (a sample's name or a file)")
+        else:
+            _add_option(command, option)
+    command.add_argument("-o", "--output", required=True, help="where the picture goes: .png carries how it was made")
+    command.add_argument("--device", default=None, help="cpu, cuda, mps (default: the best there is)")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.set_defaults(run=_method)
+
+
+def _add_option(command: argparse.ArgumentParser, option: Option) -> None:
+    flag, default = "--" + option.name.replace("_", "-"), "" if option.default is None else f" (default: {option.default})"
+    if isinstance(option.allowed, Number):
+        # float, then checked by the method itself: one place decides what is right, and says so
+        command.add_argument(flag, type=float, default=option.default, metavar="N", help=option.allowed.help + default)
+    elif isinstance(option.allowed, Choice):
+        values = ", ".join(str(v) for v in option.allowed.values if v is not None)
+        command.add_argument(flag, default=option.default, help=f"{option.allowed.help}: {values}{default}")
+
+
+def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
+    pictures = picture_options(method)
+    values = {o.name: getattr(given, o.name) for o in options(method) if o.name not in pictures}
+    for option in options(method):
+        value = values.get(option.name)
+        if option.kind is int and isinstance(value, float) and value == int(value):
+            values[option.name] = int(value)
+    return values
+
+
+def _method(given: argparse.Namespace) -> int:
+    method = METHODS[given.command]
+    pictures = {name: getattr(given, name) for name in picture_options(method)}
+    return _make(given.command, pictures, _values(method, given), given.output, given.device, not given.quiet)
+
+
+def _make(name: str, pictures: dict, values: dict, output: str, device: str | None, progress: bool = True) -> int:
+    output = images.check_writable(output)
+    carried = record(name, pictures, values)
+    run = METHODS[name](**pictures, **values, device=device)
+    if progress:
+        print(f"{name} on {describe_device(device)}", file=sys.stderr)
+    images.write(run.finish(progress=progress), output, record=carried)
+    print(output)
+    return 0
+
+
+def _again(given: argparse.Namespace) -> int:
+    name, pictures, values = again(given.picture)
+    path = Path(given.picture)
+    output = given.output or path.with_name(f"{path.stem}-again{path.suffix}")
+    if Path(output).resolve() == path.resolve():
+        raise RecordError(f"{output}: would overwrite the picture it is made from")
+    return _make(name, pictures, values, output, given.device)
+
+
+def _samples(given: argparse.Namespace) -> int:
+    if given.name:
+        sample = samples.info(given.name)
+        print(f"{sample.name} ({sample.kind}): {sample.credit}; {sample.licence}; {sample.source}")
+        if given.output:
+            images.write(samples.load(given.name), given.output)
+            print(given.output)
+        return 0
+    here = set(samples.names(available=True))
+    for kind in ("photo", "painting", "texture", "style"):
+        print(f"\n{kind}s")
+        for name in samples.names(kind):
+            note = "" if name in here else "  (would be fetched)"
+            print(f"  {name:<32}{samples.info(name).credit}{note}")
+    return 0
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from .demo import write_demo
+
+    print(write_demo(given.output, size=given.size, device=given.device))
+    return 0
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from .demo import examine
+
+    return 0 if examine(device=given.device) else 1
+
+
+def _lab(given: argparse.Namespace) -> int:
+    start = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
+    if not start.is_file():
+        raise FileNotFoundError(f"{start}: the lectures are not there; install from a clone: pip install -e '.[course]'")
+    root = start.parents[1]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
+    command += [f"--LabApp.default_url=/lab/tree/{start.relative_to(root).as_posix()}", *given.extra]
+    try:
+        return subprocess.call(command, cwd=root)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())

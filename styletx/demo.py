@@ -1,0 +1,132 @@
+"""What shows that everything works: the gallery of `styletx demo`, and the examination of `styletx doctor`."""
+
+import base64
+import html
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from . import __version__, images, samples
+from .devices import describe_device, free_memory, pick_device
+from .encoders import NAMES, WEIGHTS, EncoderError, load_encoder
+from .gatys import gatys, reconstruct_content, reconstruct_style
+from .methods import METHODS
+
+PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
+# (photo, painting): the first pair that is there; each has a companion that is always there.
+PAIRS = (("kodak-23", "china", "starry-night", "stained-glass"), ("bridge", "rocket", "great-wave", "waves"),
+         ("kodak-19", "coffee", "the-scream", "marbling"))  # fmt: skip
+
+
+def examples(size: int, device: str | torch.device | None = None) -> Iterator[tuple[str, list[tuple[str, Tensor]]]]:
+    """(title, [(caption, picture), ...]) for every method there is, the most beautiful first."""
+    for photo, other_photo, painting, other_painting in PAIRS:
+        content = samples.load_or(photo, other_photo, size=size)
+        style = samples.load_or(painting, other_painting, size=size)
+        result = gatys(content, style, size=size, device=device).finish()
+        yield "Gatys et al.: style as correlation", [("content", content), ("style", style), ("gatys", result)]
+    row = [("style", style)]
+    for count in (1, 3, 5):
+        layers = [f"relu{block}_1" for block in range(1, count + 1)]
+        run = reconstruct_style(style, layers, size=size // 2, device=device)
+        row.append((f"up to {layers[-1]}", run.finish()))
+    yield "Style reconstruction: more and more layers", row
+    row = [("content", content)]
+    for layer in ("relu2_1", "relu4_1", "relu5_1"):
+        row.append((layer, reconstruct_content(content, layer, size=size // 2, device=device).finish()))
+    yield "Content reconstruction: deeper and deeper", row
+
+
+def write_demo(path: str | os.PathLike, size: int = 384, device: str | torch.device | None = None) -> Path:
+    """Run every method on a real photo, and write one self-contained HTML page; gives its path."""
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{path}: a gallery is a web page; end its name with .html")
+    if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{path}: cannot be written there; choose another place")
+    start, rows = time.monotonic(), []
+    for title, pictures in examples(size, device):
+        print(f"{time.monotonic() - start:5.0f} s  {title}", flush=True)
+        cells = "".join(_figure(caption, picture) for caption, picture in pictures)
+        rows.append(f"<section><h2>{html.escape(title)}</h2><div class=row>{cells}</div></section>")
+    facts = f"styletx {__version__} on {describe_device(device)}, {time.monotonic() - start:.0f} s"
+    path.write_text(PAGE.format(rows="\n".join(rows), facts=html.escape(facts)), encoding="utf-8")
+    return path
+
+
+def _figure(caption: str, picture: Tensor) -> str:
+    data = base64.b64encode(images.to_jpeg(picture)).decode()
+    text = html.escape(caption)
+    return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>styletx: every method on a real photo</title>
+<meta name="viewport" content="width=device-width"><style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; color: #1d2529 }}
+h1 {{ font-weight: 600 }} h2 {{ font-size: 1.05rem; font-weight: 600; margin: 2rem 0 .5rem }}
+.row {{ display: flex; gap: 12px; flex-wrap: wrap }} figure {{ margin: 0; flex: 1 1 220px }}
+img {{ width: 100%; border-radius: 4px; display: block }} figcaption {{ color: #55636b; font-size: .9rem }}
+</style><h1>Every method, on a real photo</h1><p>{facts}</p>
+{rows}
+</html>
+"""
+
+
+def examine(device: str | torch.device | None = None) -> bool:
+    """Print device, versions, memory, weights and pictures, and try each method for about five seconds; all well?"""
+    chosen = pick_device(device)
+    print(f"styletx {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    print("versions  " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    print(f"device    {describe_device(chosen)}")
+    print(f"memory    {free_memory(chosen) / 2**30:.1f} GiB free")
+    well = True
+    for name in NAMES:
+        try:
+            note = _weights_note(name)
+        except EncoderError as error:
+            note, well = f"PROBLEM: {error}", False
+        print(f"weights   {name:<18}{note}")
+    here, known = len(samples.names(available=True)), len(samples.names())
+    print(f"pictures  {here} of {known} are here; the others are fetched when first named")
+    for name, method in METHODS.items():
+        start = time.monotonic()
+        try:
+            run = method("china", "stained-glass", size=160, steps=40, device=chosen)
+            losses = [step.loss for step in run]
+            fine = bool(run.best.isfinite().all()) and min(losses) < losses[0] / 2
+            note = f"{'works' if fine else 'PROBLEM: the loss did not fall'}, loss {losses[0]:.3g} → {min(losses):.3g}"
+        except (ValueError, RuntimeError, MemoryError, FloatingPointError) as error:
+            fine, note = False, f"PROBLEM: {error}"
+        well &= fine
+        print(f"method    {name:<18}{note}, {time.monotonic() - start:.1f} s")
+    print("all well" if well else "something is wrong: see PROBLEM above")
+    return well
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _weights_note(name: str) -> str:
+    if name == "mini":
+        load_encoder("mini", device="cpu")
+        return f"in the package ({(WEIGHTS / 'mini.safetensors').stat().st_size / 1e6:.1f} MB)"
+    if name == "laplacian":
+        return "needs none"
+    if name.startswith("vgg19-"):
+        key = {"vgg19-small": "weights/vgg19-small/encoder5.pth", "vgg19-normalised": "weights/vgg19-normalised/encoder3.pth"}
+        return "here" if samples.available(key[name]) else "fetched when first named"
+    from torchvision import models
+
+    url = models.get_model_weights(name).IMAGENET1K_V1.url
+    here = (Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]).is_file()
+    return "here" if here else "fetched by torchvision when first named"

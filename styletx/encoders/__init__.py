@@ -1,0 +1,24 @@
+"""Encoders: pictures in, named layers out (lecture 01).
+
+`encoder(image, layers)` gives `{"relu1_1": (B, C, H, W), ...}`. Layers have the literature's names: `conv4_2` is
+the value before the ReLU, `relu4_2` after it (papers that say "conv4_2" mean the latter: Caffe worked in place).
+The encoder runs once for all layers asked for, and stops at the deepest of them.
+"""
+
+from .laplacian import Laplacian
+from .network import Affine, Encoder, EncoderError, normalise, vgg_steps
+from .pretrained import NAMES, NORMALISATION_PHOTOS, WEIGHTS, load_encoder, mini_encoder
+
+__all__ = [
+    "NAMES",
+    "NORMALISATION_PHOTOS",
+    "WEIGHTS",
+    "Affine",
+    "Encoder",
+    "EncoderError",
+    "Laplacian",
+    "load_encoder",
+    "mini_encoder",
+    "normalise",
+    "vgg_steps",
+]

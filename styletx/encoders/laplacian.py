@@ -1,0 +1,67 @@
+"""A Laplacian pyramid with an encoder's face."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .network import Encoder, EncoderError
+
+
+class Laplacian(Encoder):
+    """A Laplacian pyramid as an encoder without weights: band1 (finest) … band5 and lowpass, three channels each.
+
+    band_k = g_k − expand(g_{k+1}), with g the 5-tap binomial Gaussian pyramid (Burt & Adelson 1983); the bands
+    expanded and added give the picture back.
+    """
+
+    LEVELS = 5
+
+    def __init__(self):
+        super().__init__("laplacian", {}, nn.Identity(), pooling="none")
+        taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+        self.register_buffer("kernel", torch.outer(taps, taps).expand(3, 1, 5, 5).clone())
+
+    @property
+    def layers(self) -> list[str]:
+        return ["input", *(f"band{level}" for level in range(1, self.LEVELS + 1)), "lowpass"]
+
+    def forward(self, image: Tensor, layers: str | Iterable[str], switches: bool = False) -> dict[str, Tensor]:
+        wanted = self.check_layers(layers)
+        deepest = max(wanted, key=self.layers.index)
+        if min(image.shape[-2:]) < self.smallest(deepest):
+            raise EncoderError(
+                f"image: {image.shape[-2]}×{image.shape[-1]} pixels are too few for {deepest} of laplacian; "
+                f"each side needs at least {self.smallest(deepest)}"
+            )
+        features = {"input": image}
+        current = image
+        for level in range(1, self.LEVELS + 1):
+            if f"band{level - 1}" == deepest or deepest == "input":
+                break
+            padded = F.pad(current, (2, 2, 2, 2), mode="reflect")
+            coarse = F.conv2d(padded, self.kernel, stride=2, groups=3)
+            features[f"band{level}"] = current - self.expand(coarse, current.shape[-2:])
+            current = coarse
+        features["lowpass"] = current
+        return {name: features[name] for name in wanted}
+
+    @staticmethod
+    def expand(coarse: Tensor, size: tuple[int, int]) -> Tensor:
+        """A level of the Gaussian pyramid at the size of the next finer one."""
+        return F.interpolate(coarse, size=tuple(size), mode="bilinear", align_corners=False)
+
+    def channels(self, layer: str) -> int:
+        self.check_layers(layer)
+        return 3
+
+    def receptive_field(self, layer: str) -> tuple[int, int]:
+        raise EncoderError("receptive_field: a pyramid's bands are differences of sizes, not a chain of filters")
+
+    def smallest(self, layer: str) -> int:
+        level = self.LEVELS if layer == "lowpass" else self.layers.index(layer)
+        return 3 * 2 ** max(level - 1, 0)  # the mirrored border of two needs three pixels at every level
+
+    def extra_repr(self) -> str:
+        return "laplacian, band1 … lowpass"

@@ -1,0 +1,184 @@
+"""Encoders by name: their layouts, and where their weights come from."""
+
+import difflib
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .. import samples
+from ..devices import pick_device
+from .laplacian import Laplacian
+from .network import Affine, Encoder, EncoderError, Fire, normalise, pool_step, vgg_steps
+
+NAMES = ("mini", "vgg19", "vgg16", "alexnet", "squeezenet1_1", "vgg19-small", "vgg19-normalised", "laplacian")
+MINI_CHANNELS = (16, 48, 80, 128, 128)
+VGG19, VGG16 = (2, 2, 4, 4, 4), (2, 2, 3, 3, 3)  # convolutions in each block
+WEIGHTS = Path(__file__).parents[1] / "weights"
+# The photos that `normalised=True` rescales on: those that the dependencies bring, so that it works offline.
+NORMALISATION_PHOTOS = ("china", "flower", "astronaut", "chelsea", "coffee", "rocket")
+
+
+def load_encoder(
+    name: str | Encoder = "mini",
+    *,
+    pooling: str = "max",
+    normalised: bool = False,
+    device: str | torch.device | None = None,
+    weights: str | Path | None = None,
+) -> Encoder:
+    """The encoder of that name (one of `NAMES`) on the device; an Encoder is moved there and given back.
+
+    `pooling="avg"` swaps max pooling for average pooling; `normalised=True` rescales every filter to mean
+    activation 1 (see `normalise`). `weights` names a file instead of the encoder's own; `weights="random"` is the
+    bare architecture, seeded. Raises EncoderError for unknown names, and for weights that are damaged or cannot be
+    fetched.
+    """
+    if isinstance(name, Encoder):
+        return name.to(pick_device(device))
+    if name not in NAMES:
+        near = difflib.get_close_matches(str(name), NAMES, n=3) or NAMES
+        raise EncoderError(f'encoder: no encoder "{name}"; there is {", ".join(near)}')
+    if pooling not in ("max", "avg"):
+        raise EncoderError(f'pooling: "{pooling}" is neither "max" nor "avg"')
+    if name == "laplacian":
+        encoder = Laplacian()
+        if normalised or pooling == "avg" or weights is not None:
+            raise EncoderError("laplacian: it has neither filters to normalise nor pooling nor weights")
+    else:
+        encoder = _BUILD[name](name, pooling, weights)
+    if normalised:
+        normalise(encoder, [samples.load(photo, size=256) for photo in NORMALISATION_PHOTOS])
+    return encoder.to(pick_device(device))
+
+
+def mini_encoder(pooling: str = "max") -> Encoder:
+    """The bare architecture of `mini`, untrained: VGG-19's layout to relu5_1 at about a quarter of its width."""
+    steps = vgg_steps(MINI_CHANNELS, VGG19, pooling, padding_mode="reflect", last="relu5_1")
+    return Encoder("mini", steps, Affine([0.45] * 3, [0.25] * 3), pooling)
+
+
+def _mini(name: str, pooling: str, weights: str | Path | None) -> Encoder:
+    encoder = mini_encoder(pooling)
+    if weights == "random":
+        return _random(encoder)
+    return _fill(encoder, _read(Path(weights) if weights else WEIGHTS / "mini.safetensors"))
+
+
+def _torchvision(name: str, pooling: str, weights: str | Path | None) -> Encoder:
+    """vgg19, vgg16, alexnet and squeezenet1_1 with torchvision's weights, fetched and hash-checked by torchvision."""
+    from torchvision import models
+
+    if name.startswith("vgg"):
+        steps = vgg_steps((64, 128, 256, 512, 512), VGG19 if name == "vgg19" else VGG16, pooling)
+        indices = {step: index for index, step in enumerate(steps)}
+    elif name == "alexnet":
+        features = models.alexnet(weights=None).features
+        names = "conv1 relu1 pool1 conv2 relu2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5".split()
+        steps = dict(zip(names, features, strict=True))
+    else:
+        features = models.squeezenet1_1(weights=None).features
+        names = "conv1 relu1 pool1 fire2 fire3 pool3 fire4 fire5 pool5 fire6 fire7 fire8 fire9".split()
+        steps = {n: Fire(f) if n.startswith("fire") else f for n, f in zip(names, features, strict=True)}
+    if not name.startswith("vgg"):
+        indices = {step: index for index, step in enumerate(steps)}
+        for step, module in steps.items():
+            if isinstance(module, nn.MaxPool2d):
+                steps[step] = pool_step(pooling, module.kernel_size, module.stride, module.ceil_mode)
+            elif isinstance(module, nn.ReLU):
+                steps[step] = nn.ReLU()
+    prepare = Affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    encoder = Encoder(name, steps, prepare, pooling)
+    if weights == "random":
+        return _random(encoder)
+    if weights is not None:
+        state = _read(Path(weights))
+    else:
+        entry = models.get_model_weights(name).IMAGENET1K_V1
+        try:
+            state = entry.get_state_dict(progress=True, check_hash=True)
+        except (URLError, OSError, RuntimeError) as error:
+            raise EncoderError(
+                f"encoder: the weights of {name} could not be fetched from {entry.url} ({error}); connect once, put "
+                f"that file into {Path(torch.hub.get_dir()) / 'checkpoints'}, or take \"mini\", which needs none"
+            ) from None
+    renamed = {}
+    for step, index in indices.items():
+        prefix = f"features.{index}."
+        for key, value in state.items():
+            if key.startswith(prefix):
+                inner = "block." if isinstance(steps[step], Fire) else ""
+                renamed[f"{step}.{inner}{key.removeprefix(prefix)}"] = value
+    return _fill(encoder, renamed)
+
+
+def _public(name: str, pooling: str, weights: str | Path | None) -> Encoder:
+    """vgg19-small and vgg19-normalised: public weights whose first 1×1 convolution makes BGR 0–255 minus mean."""
+    small = name == "vgg19-small"
+    channels, last = ((16, 32, 64, 128, 128), "relu5_1") if small else ((64, 128, 256, 512, 512), "relu3_1")
+    steps = vgg_steps(channels, VGG19, pooling, padding_mode="reflect", last=last)
+    encoder = Encoder(name, steps, nn.Conv2d(3, 3, 1), pooling)
+    if weights == "random":
+        return _random(encoder)
+    key = "weights/vgg19-small/encoder5.pth" if small else "weights/vgg19-normalised/encoder3.pth"
+    state = _read(Path(weights) if weights else samples.fetch(key))
+    if small:
+        state = state["model"]
+        old = ["conv0", *(s.replace("_", "") for s in steps if s.startswith("conv"))]
+    else:
+        old = list(dict.fromkeys(entry.rsplit(".", 1)[0] for entry in state))
+    new = ["prepare", *(s for s in steps if s.startswith("conv"))]
+    renamed = {f"{n}.{part}": state[f"{o}.{part}"] for n, o in zip(new, old, strict=True) for part in ("weight", "bias")}
+    prepare = {part: renamed.pop(f"prepare.{part}") for part in ("weight", "bias")}
+    encoder.prepare.load_state_dict(prepare)
+    return _fill(encoder, renamed)
+
+
+def _random(encoder: Encoder) -> Encoder:
+    """Seeded He initialisation: the bare architecture, for benchmarks and tests that need no trained weights."""
+    generator = torch.Generator().manual_seed(0)
+    for module in encoder.steps.modules():
+        if isinstance(module, nn.Conv2d):
+            spread = (2 / module.weight[0].numel()) ** 0.5
+            module.weight.copy_(torch.randn(module.weight.shape, generator=generator) * spread)
+            module.bias.zero_()
+    return encoder
+
+
+def _read(path: Path) -> dict:
+    """A weights file, without ever running code from it; EncoderError where it is missing or damaged."""
+    if not path.is_file():
+        raise EncoderError(f"weights: there is no file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, torch.serialization.pickle.UnpicklingError) as e:
+        reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
+        raise EncoderError(f"weights: {path} is damaged or no weights file ({reason})") from None
+
+
+def _fill(encoder: Encoder, state: dict[str, Tensor]) -> Encoder:
+    """Put a state dict of {layer.weight, layer.bias} into the encoder's steps, as float32."""
+    try:
+        encoder.steps.load_state_dict({key: value.float() for key, value in state.items()})
+    except (RuntimeError, AttributeError) as error:
+        lines = str(error).splitlines()
+        raise EncoderError(f"weights: they do not fit {encoder.name}: {' '.join(lines[1:2]) or lines[0]}") from None
+    if not all(parameter.isfinite().all() for parameter in encoder.parameters()):
+        raise EncoderError(f"weights: those of {encoder.name} hold values that are not finite")
+    return encoder
+
+
+_BUILD = {
+    "mini": _mini,
+    "vgg19": _torchvision,
+    "vgg16": _torchvision,
+    "alexnet": _torchvision,
+    "squeezenet1_1": _torchvision,
+    "vgg19-small": _public,
+    "vgg19-normalised": _public,
+}

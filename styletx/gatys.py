@@ -1,0 +1,156 @@
+"""Style as correlation: Gatys et al. (lecture 03).
+
+The picture x minimises α·L_content(x, p) + β·L_style(x, a): its features at a deep layer are those of the content
+picture p, position by position; its Gram matrices at five layers are those of the style picture a.
+Source: Gatys, Ecker & Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from .encoders import Encoder, load_encoder
+from .images import fit_size, noise_like, resize
+from .losses import CONVENTIONS, Loss, content_loss, gram_loss, total_variation, value_range
+from .objective import Energy, Match, Objective
+from .options import Choice, Number, Picture, check_options
+from .samples import picture
+from .synthesis import Run, synthesize
+
+CONTENT_LAYER = "relu4_2"
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+STYLE_WEIGHT = 10.0
+TV_WEIGHT = 0.1
+RANGE_WEIGHT = 10.0
+
+Content = Annotated[str | Tensor, Picture("the photograph to be painted")]
+Style = Annotated[str | Tensor, Picture("the painting to take the style from")]
+
+
+def gatys(
+    content: Content,
+    style: Style,
+    *,
+    size: Annotated[int, Number(32, 4096, step=32, help="longer side of the result in pixels")] = 512,
+    steps: Annotated[int, Number(1, 5000, step=10, help="budget of evaluations")] = 200,
+    style_weight: Annotated[float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")] = STYLE_WEIGHT,
+    content_weight: Annotated[float, Number(0, 1e6, log=True, help="α, the weight of the content (relative)")] = 1.0,
+    tv_weight: Annotated[float, Number(0, 1e4, log=True, help="weight of total variation, against noise")] = TV_WEIGHT,
+    style_scale: Annotated[float, Number(0.1, 4, step=0.1, help="size of the strokes")] = 1.0,
+    start: Annotated[str | Tensor, Choice(("content", "noise", "style"), help="what the optimisation starts from")] = "content",
+    encoder: Annotated[str | Encoder, Choice(("mini", "vgg19", "vgg16", "vgg19-small"), help="the network that looks")] = "mini",
+    pooling: Annotated[str, Choice(("max", "avg"), help="pooling of the encoder")] = "max",
+    optimizer: Annotated[str, Choice(("lbfgs", "adam"), help="the optimiser")] = "lbfgs",
+    recipe: Annotated[str | None, Choice((None, "paper"), help="the paper's own weights (VGG-19 only)")] = None,
+    seed: Annotated[int, Number(0, 2**31 - 1, help="seed of a noise start")] = 0,
+    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYER,
+    style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
+    levels: int | Iterable[int] | None = None,
+    shares: bool = False,
+    device: str | torch.device | None = None,
+) -> Run:
+    """Paint `content` in the style of `style`; gives a Run whose `finish()` is the picture (1, 3, H, W) in [0, 1].
+
+    Weights are relative (see `styletx.objective`): they mean the same at every size and with every encoder.
+    `recipe="paper"` instead takes the paper's raw losses, with α/β = 10⁻³, no total variation, a noise start and one
+    level, on VGG-19 with normalised filters and average pooling. Pictures are samples' names, paths or tensors.
+    Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
+    """
+    given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
+                 style_scale=style_scale, pooling=pooling, optimizer=optimizer, recipe=recipe, seed=seed)  # fmt: skip
+    if isinstance(start, str):
+        given["start"] = start
+    check_options(gatys, given)
+    if not content_weight and not style_weight:
+        raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
+    content, style = picture(content, argument="content"), picture(style, argument="style")
+    if recipe == "paper":
+        if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
+            raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")
+        network = load_encoder(encoder if isinstance(encoder, Encoder) else "vgg19", pooling="avg", normalised=True, device=device)
+        terms = [
+            Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
+            Match(_raw(gram_loss, "style"), style, style_layers, weight=1e3, scale=style_scale, name="style"),
+        ]
+        objective, start, levels = Objective(*terms, relative=False), "noise" if start == "content" else start, 1
+    else:
+        network = load_encoder(encoder, pooling=pooling, device=device)
+        objective = gatys_objective(
+            content, style, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
+            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale,
+        )  # fmt: skip
+    _check_sides(network, content=(content, content_layers), style=(style, style_layers))
+    size_of = fit_size(*content.shape[-2:], longer=size)
+    if isinstance(start, str):
+        start = {"content": content, "style": resize(style, size_of), "noise": noise_like(content, seed, size=size_of)}[start]
+    start = resize(start, size_of)
+    return synthesize(
+        objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares, device=device
+    )
+
+
+def _check_sides(encoder: Encoder, **pictures: tuple[Tensor, str | Iterable[str] | Mapping[str, float]]) -> None:
+    """ValueError for a picture with too few pixels to have the features it is asked for."""
+    for name, (picture_, layers) in pictures.items():
+        height, width = picture_.shape[-2:]
+        least = max(encoder.smallest(layer) for layer in encoder.check_layers(layers))
+        if min(height, width) < least:
+            raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {least}")
+
+
+def gatys_objective(
+    content: Tensor,
+    style: Tensor,
+    *,
+    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYER,
+    style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
+    content_weight: float = 1.0,
+    style_weight: float = STYLE_WEIGHT,
+    tv_weight: float = TV_WEIGHT,
+    style_scale: float = 1.0,
+) -> Objective:
+    """The objective of `gatys`: content + style + total variation + range, with relative weights."""
+    return Objective(
+        Match(content_loss, content, content_layers, weight=content_weight, name="content"),
+        Match(gram_loss, style, style_layers, weight=style_weight, scale=style_scale, name="style"),
+        Energy(total_variation, weight=tv_weight),
+        Energy(value_range, weight=RANGE_WEIGHT),
+    )
+
+
+def reconstruct_content(content: str | Tensor, layers: str | Iterable[str], *, size: int = 256, steps: int = 200,
+                        encoder: str | Encoder = "mini", pooling: str = "max", seed: int = 0,
+                        device: str | torch.device | None = None) -> Run:  # fmt: skip
+    """A picture, from noise, with the content's features at `layers` and nothing else asked (Gatys et al., Fig. 1)."""
+    content = picture(content, size)
+    objective = Objective(Match(content_loss, content, layers), Energy(value_range, RANGE_WEIGHT))
+    return _from_noise(objective, content, size, steps, encoder, pooling, seed, device)
+
+
+def reconstruct_style(style: str | Tensor, layers: str | Iterable[str] = STYLE_LAYERS, *, size: int = 256, steps: int = 200,
+                      encoder: str | Encoder = "mini", pooling: str = "max", seed: int = 0,
+                      device: str | torch.device | None = None) -> Run:  # fmt: skip
+    """A texture, from noise, with the style's Gram matrices at `layers` (Gatys et al., Fig. 1; 2015)."""
+    style = picture(style, size)
+    objective = Objective(Match(gram_loss, style, layers), Energy(value_range, RANGE_WEIGHT))
+    return _from_noise(objective, style, size, steps, encoder, pooling, seed, device)
+
+
+def _from_noise(objective, picture, size, steps, encoder, pooling, seed, device) -> Run:
+    network = load_encoder(encoder, pooling=pooling, device=device)
+    start = noise_like(picture, seed, size=fit_size(*picture.shape[-2:], longer=size))
+    return synthesize(objective, network, start=start, steps=steps, device=device)
+
+
+def _raw(loss: Loss, term: str) -> Loss:
+    """A loss in Gatys et al.'s own normalisation, ½ Σ (F − P)² and Σ (G − A)² / (4N²M²)."""
+    factors = dict(zip(("content", "style"), CONVENTIONS["Gatys et al. 2016; Kitov"], strict=True))
+
+    class Raw(Loss):
+        def compare(self, features: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+            channels, positions = features.shape[1], features.shape[-2] * features.shape[-1]
+            return factors[term](channels, positions) * super().compare(features, target, weights)
+
+    return Raw(loss.statistic, loss.distance, loss.name, loss.aligned)

@@ -1,0 +1,82 @@
+"""The methods by name, and the record that every saved picture carries, from which it can be made again."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from . import __version__, images, samples
+from .gatys import gatys
+from .options import Picture, options
+
+METHODS: dict[str, Callable] = {"gatys": gatys}
+
+
+class RecordError(ValueError):
+    """A picture without a usable record, or one whose inputs are no longer what they were."""
+
+
+def picture_options(method: Callable) -> list[str]:
+    """The names of the arguments that are pictures: content, style, ..."""
+    return [option.name for option in options(method) if isinstance(option.allowed, Picture)]
+
+
+def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> dict:
+    """What a saved picture carries: method, version, each input's name or path with its hash, and the arguments.
+
+    Arguments that are left at their defaults are recorded too, so that a later version's other defaults do not
+    change the picture; the device is not. Raises RecordError for an argument that JSON cannot hold.
+    """
+    defaults = {o.name: o.default for o in options(METHODS[name]) if not isinstance(o.allowed, Picture)}
+    values = {**defaults, **arguments}
+    values.pop("device", None)
+    for key, value in values.items():
+        if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
+            raise RecordError(f"{key}: {type(value).__name__} cannot be written into a picture's record")
+    inputs = {key: {"source": _source(value), "sha256": fingerprint(value)} for key, value in pictures.items()}
+    return {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
+
+
+def fingerprint(source: Any) -> str:
+    """sha256 of what was read: a file's bytes, an upload's bytes, or the values of a sample made here or of a tensor."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if not isinstance(source, Tensor):
+        if str(source) not in samples.names() and Path(source).is_file():
+            return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+        source = samples.load(source)
+    return hashlib.sha256(images.to_array(source).tobytes()).hexdigest()
+
+
+def again(path: str | os.PathLike) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """(method, pictures, arguments) from a saved picture's record: call METHODS[method](**pictures, **arguments).
+
+    Raises RecordError where an input is gone or no longer the same, naming it, and for a record of a method that
+    is not known here; ImageError for a file without a record.
+    """
+    found = images.read_record(path)
+    try:
+        name, inputs, arguments = found["method"], found["inputs"], dict(found["arguments"])
+        sources = {key: (entry["source"], entry["sha256"]) for key, entry in inputs.items()}
+    except (KeyError, TypeError, AttributeError):
+        raise RecordError(f"{path}: its record is not one of styletx") from None
+    if name not in METHODS:
+        raise RecordError(f'{path}: made by "{name}", which is none of {", ".join(METHODS)}')
+    pictures = {}
+    for key, (source, wanted) in sources.items():
+        if source not in samples.names() and not Path(source).is_file():
+            raise RecordError(f"{key}: {source} is not there any more")
+        if fingerprint(source) != wanted:
+            raise RecordError(f"{key}: {source} is not the picture it was (its sha256 has changed)")
+        pictures[key] = source
+    return name, pictures, arguments
+
+
+def _source(value: Any) -> str:
+    """A sample's name as it is, a file's absolute path, and a plain word for what has neither."""
+    if isinstance(value, bytes | Tensor):
+        return "an upload" if isinstance(value, bytes) else "a tensor"
+    return str(value) if str(value) in samples.names() else str(Path(value).resolve())

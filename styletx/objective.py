@@ -1,0 +1,191 @@
+"""Objectives: which statistics of which references a picture shall have, and what is asked of the picture itself.
+
+    objective = Objective(
+        Match(content_loss, content, layers="relu4_2", weight=alpha),
+        Match(gram_loss, style, layers=STYLE_LAYERS, weight=beta),
+        Energy(total_variation, weight=gamma),
+    )
+    level = objective.at((384, 512), encoder)      # references resized and their targets computed, once
+    level(image)                                   # {"content": ..., "gram": ..., "total_variation": ...}
+
+Weights are *relative*: every layer of a Match is divided by its value at a seeded noise picture with the reference's
+mean and standard deviation. So one weight means the same at 128 and at 512 pixels, and with any encoder.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .encoders import Encoder, load_encoder
+from .images import noise_like, resize, resize_mask
+from .losses import Loss
+
+FLOOR = 1e-8  # of a denominator: a reference without any variation has nothing to be measured by
+View = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Match:
+    """One loss between a picture and a reference, at some layers of an encoder.
+
+    reference: a picture (1, 3, H, W), or several: with `where`, one for each region; without, an even mixture.
+    layers: a name, several names (equal weights that add up to 1), or {name: weight}.
+    where: masks (1, K, H, W) of the picture and of the reference(s), for K regions; either may be None.
+    view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale).
+    scale: the reference's size relative to the picture's, for losses that are not aligned: the size of the strokes.
+    """
+
+    loss: Loss
+    reference: Tensor | Sequence[Tensor]
+    layers: str | Iterable[str] | Mapping[str, float]
+    weight: float = 1.0
+    encoder: str | Encoder | None = None
+    where: tuple[Tensor | None, Tensor | None] | None = None
+    view: tuple[View | None, View | None] | None = None
+    scale: float = 1.0
+    name: str = ""
+
+    def layer_weights(self) -> dict[str, float]:
+        """{layer: weight}."""
+        if isinstance(self.layers, Mapping):
+            return dict(self.layers)
+        names = [self.layers] if isinstance(self.layers, str) else list(self.layers)
+        return {name: 1 / len(names) for name in names}
+
+    def references(self) -> list[Tensor]:
+        """The references as a list, one for each region where there are regions."""
+        return [self.reference] if isinstance(self.reference, Tensor) else list(self.reference)
+
+
+@dataclass(frozen=True)
+class Energy:
+    """A function of the picture alone, without a reference; its value counts as it is."""
+
+    function: Callable[[Tensor], Tensor]
+    weight: float = 1.0
+    name: str = ""
+
+
+class Objective:
+    """A sum of weighted terms; `at(size, encoder)` makes it ready for pictures of one size.
+
+    `relative=False` leaves every term as its formula gives it, which is what papers' own weights are meant for.
+    Raises ValueError for no terms, and for a weight that is negative or not finite.
+    """
+
+    def __init__(self, *terms: Match | Energy, relative: bool = True):
+        if not terms:
+            raise ValueError("terms: an objective needs at least one Match or Energy")
+        self.relative = relative
+        self.terms: list[Match | Energy] = []
+        taken: set[str] = set()
+        for term in terms:
+            name = term.name or (term.loss.name if isinstance(term, Match) else term.function.__name__)
+            weights = [term.weight, *(term.layer_weights().values() if isinstance(term, Match) else ())]
+            for weight in weights:
+                if not math.isfinite(weight) or weight < 0:
+                    raise ValueError(f"weight: {weight} of {name}; it must be a number that is not negative")
+            number = 2
+            while name in taken:
+                name, number = f"{name.rstrip('0123456789 ')} {number}", number + 1
+            taken.add(name)
+            self.terms.append(replace(term, name=name))
+
+    def layers(self) -> list[str]:
+        """All layers that some Match reads from the run's own encoder."""
+        matches = [term for term in self.terms if isinstance(term, Match) and term.encoder is None]
+        return list(dict.fromkeys(layer for match in matches for layer in match.layer_weights()))
+
+    def at(
+        self, size: tuple[int, int], encoder: str | Encoder = "mini", device: str | torch.device | None = None
+    ) -> "Level":
+        """This objective for pictures of `size` (height, width): references and masks resized, targets computed."""
+        return Level(self, size, load_encoder(encoder, device=device))
+
+
+class Level:
+    """An objective at one size: `level(image)` gives {term: weighted scalar}, with one pass through each encoder."""
+
+    def __init__(self, objective: Objective, size: tuple[int, int], encoder: Encoder):
+        self.size = tuple(size)
+        self.encoder = encoder
+        self.device = encoder.device
+        self.energies = [term for term in objective.terms if isinstance(term, Energy) and term.weight]
+        self.matches = [
+            _Bound(term, self.size, encoder, self.device, objective.relative)
+            for term in objective.terms
+            if isinstance(term, Match) and term.weight
+        ]
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        seen: dict[tuple, dict[str, Tensor]] = {}
+        for encoder, view in dict.fromkeys((bound.encoder, bound.view) for bound in self.matches):
+            asked = [b.weights for b in self.matches if (b.encoder, b.view) == (encoder, view)]
+            layers = list(dict.fromkeys(layer for weights in asked for layer in weights))
+            seen[encoder, view] = encoder(view(image) if view else image, layers)
+        values = {bound.name: bound(seen[bound.encoder, bound.view]) for bound in self.matches}
+        return values | {energy.name: energy.weight * energy.function(image) for energy in self.energies}
+
+
+class _Bound:
+    """A Match with its targets and denominators at one size."""
+
+    @torch.no_grad()
+    def __init__(self, match: Match, size: tuple[int, int], encoder: Encoder, device: torch.device, relative: bool):
+        self.name, self.loss, self.weight = match.name, match.loss, match.weight
+        self.encoder = encoder if match.encoder is None else load_encoder(match.encoder, device=device)
+        self.view, look = match.view or (None, None)
+        self.weights = {layer: weight for layer, weight in match.layer_weights().items() if weight}
+        layers = self.encoder.check_layers(self.weights or match.layer_weights())
+        mask, reference_mask = match.where or (None, None)
+        references = [r.to(device) for r in match.references()]
+        regions = max((m.shape[1] for m in (mask, reference_mask) if m is not None), default=0)
+        if regions and len(references) not in (1, regions):
+            raise ValueError(f"where: {regions} regions for {len(references)} references; one each, or one for all")
+        self.regional = bool(regions)
+        self.count = regions or len(references)
+
+        # Masks at the size of each layer: what a statistic weighs the positions by.
+        noise = noise_like(references[0], seed=0, size=size) if relative or regions else None
+        probe = self.encoder(self.view(noise) if self.view else noise, layers) if noise is not None else {}
+        self.masks = {n: None if mask is None else resize_mask(mask.to(device), probe[n].shape[-2:]) for n in layers}
+
+        seen = [self._look(r, size, match.scale, look, layers) for r in references]
+        self.targets: dict[str, list] = {}
+        for layer in layers:
+            self.targets[layer] = []
+            for k in range(self.count):
+                features = seen[k if len(seen) > 1 else 0][layer]
+                weights = None
+                if reference_mask is not None:
+                    weights = resize_mask(reference_mask[:, k : k + 1].to(device), features.shape[-2:])
+                self.targets[layer].append(self.loss.prepare(features, weights))
+        self.denominators = dict.fromkeys(layers, 1.0)
+        if relative:  # one for all regions and for all parts of a mixture
+            self.denominators = {n: float(self._compare(probe[n], n)) for n in layers}
+            self.denominators = {n: max(value, FLOOR) for n, value in self.denominators.items()}
+
+    def _look(self, reference: Tensor, size: tuple, scale: float, view: View | None, layers: list[str]) -> dict:
+        if not self.loss.aligned:  # equal area, times the style scale
+            height, width = reference.shape[-2:]
+            factor = scale * math.sqrt(size[0] * size[1] / (height * width))
+            least = max(self.encoder.smallest(layer) for layer in layers)
+            size = (max(round(height * factor), least), max(round(width * factor), least))
+        reference = resize(reference, size)
+        return self.encoder(view(reference) if view else reference, layers)
+
+    def _compare(self, features: Tensor, layer: str) -> Tensor:
+        mask = self.masks[layer]
+        parts = [
+            self.loss.compare(features, target, None if mask is None else mask[:, k : k + 1])
+            for k, target in enumerate(self.targets[layer])
+        ]
+        total = sum(parts)
+        return total if self.regional else total / len(parts)
+
+    def __call__(self, features: dict[str, Tensor]) -> Tensor:
+        parts = (w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items())
+        return self.weight * sum(parts)

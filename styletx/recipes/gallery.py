@@ -1,0 +1,178 @@
+"""The slow strips of the lectures: python -m styletx.recipes.gallery [NAME ...], also `make gallery`.
+
+Each function below is one figure: it runs the method at full quality, and gives pictures with captions and what was
+measured. Pictures are kept as JPEG in styletx/gallery/, the numbers beside them in numbers.json.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..devices import describe_device
+from ..gallery import FOLDER
+from ..gatys import STYLE_LAYERS, STYLE_WEIGHT, gatys, gatys_objective, reconstruct_content, reconstruct_style
+from ..images import noise_like, resize, show
+from ..samples import load
+
+Strip = tuple[list[Tensor], list[str], dict]
+SIZE = 384
+PAINTINGS = ("starry-night", "great-wave", "the-scream", "composition-vii", "water-lilies", "wheat-field-with-cypresses")
+PHOTO, PAINTING = "kodak-21", "starry-night"
+
+
+def six_paintings() -> Strip:
+    """One photo in six paintings."""
+    pictures, seconds = [], {}
+    for name in PAINTINGS:
+        start = time.monotonic()
+        pictures.append(gatys(PHOTO, name, size=SIZE, steps=250).finish(progress=False))
+        seconds[name] = time.monotonic() - start
+    return pictures, [name.replace("-", " ") for name in PAINTINGS], {"seconds": seconds}
+
+
+def painters() -> Strip:
+    """The photo and the six paintings themselves."""
+    return [load(PHOTO, SIZE), *(load(n, 256) for n in PAINTINGS)], ["photo", *(n.replace("-", " ") for n in PAINTINGS)], {}
+
+
+def content_reconstruction() -> Strip:
+    """From noise, the features of one layer alone (Gatys et al. 2016, Fig. 1)."""
+    layers = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_1")
+    photo = load(PHOTO, 256)
+    pictures = [reconstruct_content(photo, layer, steps=300).finish(progress=False) for layer in layers]
+    errors = {n: float((p - photo).square().mean().sqrt()) for n, p in zip(layers, pictures, strict=True)}
+    return [photo, *pictures], ["photo", *layers], {"rms error": errors}
+
+
+def style_reconstruction() -> Strip:
+    """From noise, the Gram matrices of more and more layers (Gatys et al. 2016, Fig. 1)."""
+    style = load(PAINTING, 256)
+    pictures = [reconstruct_style(style, STYLE_LAYERS[:k], steps=300).finish(progress=False) for k in range(1, 6)]
+    return [style, *pictures], ["painting", *("… " + n if k else n for k, n in enumerate(STYLE_LAYERS))], {}
+
+
+def alpha_beta() -> Strip:
+    """α/β over four orders of magnitude, and what the two losses make of it."""
+    weights = (0.01, 0.1, 1.0, 10.0, 100.0)
+    return _weights([STYLE_WEIGHT * w for w in weights], [f"α/β = {1 / (STYLE_WEIGHT * w):.3g}" for w in weights])
+
+
+def gamma() -> Strip:
+    """The style coefficient γ = 0.1 … 10 of the slides, in units of the default weight."""
+    weights = (0.1, 0.2, 1.0, 5.0, 10.0)
+    return _weights([STYLE_WEIGHT * w for w in weights], [f"γ = {w:g}" for w in weights])
+
+
+def _weights(weights: list[float], captions: list[str]) -> Strip:
+    pictures, losses = [], {}
+    level = _judge(PHOTO, PAINTING)
+    for weight, caption in zip(weights, captions, strict=True):
+        pictures.append(gatys(PHOTO, PAINTING, size=SIZE, style_weight=weight).finish(progress=False))
+        losses[caption] = _losses(level, pictures[-1])
+    return pictures, captions, {"losses": losses}
+
+
+def _judge(photo: str, painting: str, size: int = SIZE):
+    """Content and style loss with weight 1 each, at the gallery's size."""
+    content, style = load(photo), load(painting)
+    objective = gatys_objective(content, style, style_weight=1.0, tv_weight=0.0)
+    return objective.at(tuple(resize(content, size).shape[-2:]), "mini")
+
+
+@torch.no_grad()
+def _losses(level, picture: Tensor) -> dict[str, float]:
+    return {name: float(value) for name, value in level(picture).items() if name in ("content", "style")}
+
+
+def pooling() -> Strip:
+    """Max against average pooling."""
+    pictures = [gatys(PHOTO, PAINTING, size=SIZE, pooling=kind).finish(progress=False) for kind in ("max", "avg")]
+    return pictures, ["max pooling", "average pooling"], {}
+
+
+def starts() -> Strip:
+    """From the content, from two noise pictures, from the painting."""
+    runs = [("content", 0), ("noise", 0), ("noise", 1), ("style", 0)]
+    level = _judge(PHOTO, PAINTING)
+    pictures = [gatys(PHOTO, PAINTING, size=SIZE, start=s, seed=n, steps=300).finish(progress=False) for s, n in runs]
+    captions = ["from the photo", "from noise (seed 0)", "from noise (seed 1)", "from the painting"]
+    return pictures, captions, {"losses": {c: _losses(level, p) for c, p in zip(captions, pictures, strict=True)}}
+
+
+def optimisers() -> Strip:
+    """L-BFGS against Adam at one size: the pictures after the same number of evaluations, and the curves."""
+    pictures, curves = [], {}
+    for name, rate in (("lbfgs", None), ("adam", None)):
+        run = gatys(PHOTO, PAINTING, size=256, levels=1, steps=300, optimizer=name)
+        curves[name] = [(step.evaluations, step.loss) for step in run]
+        pictures.append(run.best)
+    return pictures, ["L-BFGS, 300 evaluations", "Adam, 300 evaluations"], {"curves": curves}
+
+
+def four_pictures() -> Strip:
+    """The in-class problem: which picture has which losses?"""
+    photo, painting = resize(load(PHOTO), SIZE), load("great-wave")
+    size = tuple(photo.shape[-2:])
+    result = gatys(PHOTO, "great-wave", size=SIZE).finish(progress=False)
+    texture = reconstruct_style(painting, size=SIZE, steps=300).finish(progress=False)
+    noise = noise_like(photo, 0).clamp(0, 1)
+    pictures = [noise, resize(texture, size), result, photo]
+    level = _judge(PHOTO, "great-wave")
+    return pictures, list("ABCD"), {"losses": {c: _losses(level, p) for c, p in zip("ABCD", pictures, strict=True)}}
+
+
+def coarse_to_fine() -> Strip:
+    """The same budget at full size only, and coarse to fine, at 512 pixels."""
+    pictures = [gatys(PHOTO, PAINTING, size=512, levels=n, steps=150).finish(progress=False) for n in (1, None)]
+    return pictures, ["512 pixels only", "coarse to fine"], {}
+
+
+def scales() -> Strip:
+    """The size of the strokes: the painting at half, at equal and at twice the picture's size."""
+    values = (0.5, 1.0, 2.0)
+    pictures = [gatys(PHOTO, PAINTING, size=SIZE, style_scale=s).finish(progress=False) for s in values]
+    return pictures, [f"style_scale = {s:g}" for s in values], {}
+
+
+def failures() -> Strip:
+    """What goes wrong, made on purpose."""
+    tiny = gatys(PHOTO, PAINTING, size=SIZE, style_layers="relu1_1").finish(progress=False)
+    stuck = gatys(PHOTO, PAINTING, size=SIZE, start="noise", steps=12, levels=1).finish(progress=False)
+    drowned = gatys(PHOTO, PAINTING, size=SIZE, style_weight=1e5).finish(progress=False)
+    blurred = gatys(PHOTO, PAINTING, size=SIZE, tv_weight=1000.0).finish(progress=False)
+    empty = gatys(PHOTO, "soup-distribution", size=SIZE).finish(progress=False)
+    captions = ["only relu1_1: colours", "12 evaluations: noise left", "β too large: content lost", "too much TV: blur",
+                "a drawing: no colour to take"]  # fmt: skip
+    return [tiny, stuck, drowned, blurred, empty], captions, {}
+
+
+FIGURES: dict[str, Callable[[], Strip]] = {
+    function.__name__: function
+    for function in (six_paintings, painters, content_reconstruction, style_reconstruction, alpha_beta, gamma, pooling,
+                     starts, optimisers, four_pictures, coarse_to_fine, scales, failures)
+}  # fmt: skip
+COLUMNS = {"six_paintings": 3, "failures": 3, "starts": 2, "four_pictures": 4}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m styletx.recipes.gallery", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[[], *FIGURES], help="which figures (default: all)")
+    names = parser.parse_args(arguments).names or list(FIGURES)
+    path = FOLDER / "numbers.json"
+    numbers = json.loads(path.read_text()) if path.is_file() else {}
+    for name in tqdm(names, desc=describe_device()):
+        start = time.monotonic()
+        pictures, captions, measured = FIGURES[name]()
+        drawn = show(*pictures, titles=captions, columns=COLUMNS.get(name, len(pictures)), height=2.6)
+        drawn.savefig(FOLDER / f"{name}.jpg", dpi=110, bbox_inches="tight", pil_kwargs={"quality": 85})
+        numbers[name] = {**measured, "device": describe_device(), "made in": round(time.monotonic() - start, 1)}
+        path.write_text(json.dumps(numbers, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

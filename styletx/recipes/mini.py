@@ -1,0 +1,296 @@
+"""How `mini` was made: python -m styletx.recipes.mini --photos DIR --paintings DIR
+
+A quarter-width VGG-19 is distilled from VGG-19 itself (relu1_1, relu2_1, relu3_1: `vgg19-normalised`) and from a
+small one with its linear map back to VGG-19's channels (relu4_1, relu5_1: `vgg19-small`). Four things are asked of
+it, in the order of their weight:
+
+kernel    the matrix of inner products between positions. Gram and MMD see nothing else, so `mini`'s Gram is VGG's.
+gram      the Gram distance of every pair in a batch, in logarithms: small ones count as much as large ones.
+features  VGG's features by a linear map of its own.
+pixels    the picture itself, from relu4_1 and relu5_1: what cannot be decoded cannot serve whitening and colouring.
+
+Half of what it sees are no photos: paintings, disturbed pictures, and pictures which are being stylised *with the
+student itself* while it learns. Those are what an optimisation looks at half-way, and where a student and its
+teacher come apart first.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .. import samples
+from ..encoders import WEIGHTS, Encoder, load_encoder
+from ..images import read, resize
+from ..statistics import gram
+from ..training import fit
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+TRUE_LAYERS = LAYERS[:3]  # where the teacher is VGG-19 itself
+TEACHER_CHANNELS = (64, 128, 256, 512, 512)
+# Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
+HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
+CROP, POSITIONS = 128, 1024
+
+
+def folder_pictures(folder: Path, short: int, progress: str) -> list[Tensor]:
+    """All pictures below a folder, without the held-out ones, as uint8 (3, H, W), shorter side at most `short`."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    paths = [p for p in paths if p.stem not in HELD_OUT]
+    if not paths:
+        raise SystemExit(f"{folder}: no .jpg or .png pictures in there")
+    return [_bytes(read(path), short) for path in tqdm(paths, desc=progress)]
+
+
+def _bytes(image: Tensor, short: int) -> Tensor:
+    height, width = image.shape[-2:]
+    factor = max(short, CROP) / min(height, width)
+    if factor != 1 and (factor < 1 or min(height, width) < CROP):
+        image = resize(image, (max(CROP, round(height * factor)), max(CROP, round(width * factor))))
+    return (image[0].clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def default_photos() -> Path:
+    """Caltech-101 as torchvision fetches it (131 MB), in the user's cache folder."""
+    from torchvision.datasets import Caltech101
+
+    return Path(Caltech101(samples.cache_folder() / "caltech", download=True).root) / "101_ObjectCategories"
+
+
+class Pictures:
+    """Random crops of photos and of paintings, some of them disturbed."""
+
+    def __init__(self, photos: list[Tensor], paintings: list[Tensor]):
+        self.photos, self.paintings = photos, paintings
+
+    def crop(self, pictures: list[Tensor], generator: torch.Generator) -> Tensor:
+        """A random window of a random picture, at a random zoom, maybe mirrored: (1, 3, CROP, CROP)."""
+        picture = pictures[int(torch.randint(len(pictures), (), generator=generator))]
+        draw = torch.rand(4, generator=generator).tolist()
+        height, width = picture.shape[-2:]
+        side = int(CROP * (min(height, width) / CROP) ** draw[0])
+        top, left = int(draw[1] * (height - side + 1)), int(draw[2] * (width - side + 1))
+        window = picture[None, :, top : top + side, left : left + side].float() / 255
+        window = window if side == CROP else resize(window, (CROP, CROP))
+        return window.flip(-1) if draw[3] < 0.5 else window
+
+    def photo_batch(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.cat([self.crop(self.photos, generator) for _ in range(count)])
+
+    def painting_batch(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.cat([self.crop(self.paintings, generator) for _ in range(count)])
+
+
+def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Channel gains and noise, fine and coarse: an optimisation passes through pictures that no camera makes."""
+    count = images.shape[0]
+    gains = 1 + 0.3 * torch.randn(count, 3, 1, 1, generator=generator)
+    strength = 0.2 * torch.rand(count, 2, 1, 1, generator=generator)
+    fine = torch.randn(images.shape, generator=generator)
+    coarse = F.interpolate(torch.randn(count, 3, CROP // 8, CROP // 8, generator=generator), size=(CROP, CROP))
+    return images * gains + strength[:, :1] * fine + strength[:, 1:] * coarse
+
+
+class Stylised:
+    """A store of crops in the middle of being stylised with the student, a few Adam steps at every visit."""
+
+    def __init__(self, pictures: Pictures, count: int = 32, life: int = 20):
+        shape = (count, 3, CROP, CROP)
+        self.pictures, self.life = pictures, life
+        self.state = {name: torch.zeros(shape) for name in ("image", "style", "first", "second")}
+        self.state["age"] = torch.full((count,), life)  # all of them begin anew at their first visit
+
+    def state_dict(self) -> dict:
+        return self.state
+
+    def load_state_dict(self, state: dict) -> None:
+        self.state = state
+
+    def visit(self, student: Encoder, count: int, steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Take `count` of them a few steps further; their pictures now, and the styles they are led to."""
+        chosen = torch.randperm(len(self.state["age"]), generator=generator)[:count]
+        for index in chosen.tolist():
+            if self.state["age"][index] >= self.life:
+                self.state["image"][index] = self.pictures.photo_batch(1, generator)[0]
+                self.state["style"][index] = self.pictures.painting_batch(1, generator)[0]
+                self.state["first"][index] = self.state["second"][index] = 0
+                # Their ages are spread, so that a visit meets young and old ones alike.
+                self.state["age"][index] = int(torch.randint(0, 3, (), generator=generator))
+        device = next(student.parameters()).device
+        image, style, first, second = (self.state[n][chosen].to(device) for n in ("image", "style", "first", "second"))
+        with torch.no_grad():
+            targets = {layer: gram(value) for layer, value in student(style, LAYERS).items()}
+        for step in range(steps):
+            image.requires_grad_(True)
+            grams = {layer: gram(value) for layer, value in student(image, LAYERS).items()}
+            loss = sum(
+                ((grams[n] - targets[n]).square().sum((1, 2)) / targets[n].square().sum((1, 2))).sum() for n in LAYERS
+            )
+            (slope,) = torch.autograd.grad(loss, image)
+            with torch.no_grad():
+                done = (self.state["age"][chosen] * steps + step + 1).view(-1, 1, 1, 1).to(device)
+                first = 0.9 * first + 0.1 * slope
+                second = 0.99 * second + 0.01 * slope.square()
+                mean, spread = first / (1 - 0.9**done), second / (1 - 0.99**done)
+                image = image.detach() - 0.03 * mean / (spread.sqrt() + 1e-12)
+        for name, value in (("image", image), ("first", first), ("second", second)):
+            self.state[name][chosen] = value.cpu()
+        self.state["age"][chosen] += 1
+        return image, style
+
+
+class Teacher:
+    """VGG-19's features at the five layers, each scaled to mean square 1."""
+
+    def __init__(self, device: torch.device):
+        # bfloat16 and channels_last: a third of the time on a CPU, and its rounding is far below what is learnt.
+        self.true = load_encoder("vgg19-normalised", device=device).bfloat16().to(memory_format=torch.channels_last)
+        self.small = load_encoder("vgg19-small", device=device)
+        state = torch.load(samples.fetch("weights/vgg19-small/encoder5.pth"), map_location=device, weights_only=True)
+        # The small network was trained with these linear maps back to VGG-19's 512 channels.
+        self.maps = {n: (state["model"][f"conv{n[4]}1_aux.weight"], state["model"][f"conv{n[4]}1_aux.bias"]) for n in LAYERS[3:]}
+        self.scale: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        features = self.true(image.bfloat16().contiguous(memory_format=torch.channels_last), TRUE_LAYERS)
+        deep = self.small(image, LAYERS[3:])
+        features |= {n: F.conv2d(deep[n], *self.maps[n]).relu() for n in LAYERS[3:]}
+        features = {n: value.float() for n, value in features.items()}
+        for name, value in features.items():
+            self.scale.setdefault(name, value.square().mean().rsqrt())
+        return {n: value * self.scale[n] for n, value in features.items()}
+
+
+class Heads(nn.Module):
+    """What only the training needs: a linear map and a scale per layer, and two readers of pixels."""
+
+    def __init__(self, student: Encoder):
+        super().__init__()
+        widths = [student.channels(layer) for layer in LAYERS]
+        self.maps = nn.ModuleDict({n: nn.Linear(w, t) for n, w, t in zip(LAYERS, widths, TEACHER_CHANNELS, strict=True)})
+        self.log_scale = nn.ParameterDict({n: nn.Parameter(torch.zeros(())) for n in LAYERS})
+        self.pixels = nn.ModuleDict({n: nn.Conv2d(w, 48, 1) for n, w in zip(LAYERS[3:], widths[3:], strict=True)})
+
+
+def distillation_terms(mine: dict, theirs: dict, image: Tensor, heads: Heads, generator: torch.Generator) -> dict[str, Tensor]:
+    """The four terms of this module's first lines, each summed over the layers."""
+    terms = dict.fromkeys(("kernel", "gram", "features", "pixels"), 0.0)
+    for name in LAYERS:
+        scale = heads.log_scale[name].exp()
+        student, teacher = mine[name] * scale, theirs[name]
+        height, width = teacher.shape[-2:]
+        chosen = torch.randperm(height * width, generator=generator)[: POSITIONS // len(image)].to(image.device)
+        rows, columns = chosen // width, chosen % width
+        cloud, target = (value[:, :, rows, columns].transpose(0, 1).flatten(1) for value in (student, teacher))
+        kernel, wanted = cloud.T @ cloud, target.T @ target
+        terms["kernel"] += (kernel - wanted).square().sum() / wanted.square().sum()
+
+        ours, true = (_pair_distances(gram(value)) for value in (student, teacher))
+        floor = 1e-3 * true.mean()
+        gap = (ours + floor).log() - (true + floor).log()
+        terms["gram"] += 0.1 * F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.5)
+
+        guess = heads.maps[name](cloud.T)
+        terms["features"] += 0.3 * (guess - target.T).square().sum() / target.square().sum()
+    for name, size in zip(LAYERS[3:], (CROP // 2, CROP // 4), strict=True):
+        small = F.interpolate(image, size=(size, size), mode="area")
+        read_off = F.pixel_shuffle(heads.pixels[name](mine[name]), 4)
+        terms["pixels"] += 0.5 * (read_off - small).square().mean() / small.var()
+    return terms
+
+
+def _pair_distances(grams: Tensor) -> Tensor:
+    """Squared Frobenius distances of every two matrices of a batch: (B, C, C) → (B(B−1)/2,)."""
+    first, second = torch.triu_indices(len(grams), len(grams), offset=1)
+    return (grams[first] - grams[second]).square().sum((1, 2))
+
+
+@torch.no_grad()
+def settle(student: Encoder, pictures: Tensor) -> Encoder:
+    """Scale every layer by one factor, so that its mean activation is 1; one per *layer* leaves the kernels as learnt."""
+    relus = [name for name in student.layers if name.startswith("relu")]
+    features = student(pictures, relus)
+    before = 1.0
+    for name in relus:
+        mean = float(features[name].mean())
+        step = student.steps[name.replace("relu", "conv")]
+        step.weight.mul_(before / mean)
+        step.bias.div_(mean)
+        before = mean
+    return student
+
+
+def save(student: Encoder, path: Path) -> None:
+    """Write the encoder in half precision."""
+    state = {key: value.detach().half().contiguous().cpu() for key, value in student.steps.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m styletx.recipes.mini", description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101)")
+    parser.add_argument("--paintings", type=Path, help="folder of paintings (default: the samples)")
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=WEIGHTS / "mini.safetensors")
+    parser.add_argument("--checkpoint", type=Path, default=samples.cache_folder() / "recipes" / "mini.pt")
+    parser.add_argument("--restart", action="store_true", help="begin anew instead of going on from the checkpoint")
+    options = parser.parse_args(arguments)
+    if options.restart:
+        options.checkpoint.unlink(missing_ok=True)
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(options.seed)
+    photos = folder_pictures(options.photos or default_photos(), 192, "photos")
+    if options.paintings:
+        paintings = folder_pictures(options.paintings, 320, "paintings")
+    else:
+        known = [n for n in samples.names("painting", showable=True) if n not in HELD_OUT]
+        paintings = [_bytes(samples.load(n), 320) for n in tqdm(known, desc="paintings")]
+
+    student = load_random_mini().requires_grad_(True).to(device, memory_format=torch.channels_last)
+    heads, teacher = Heads(student).to(device), Teacher(device)
+    pictures = Pictures(photos, paintings)
+    stylised = Stylised(pictures)
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        moving, styles = stylised.visit(student, 2, 3, generator)
+        others = pictures.photo_batch(3, generator)
+        painted = pictures.painting_batch(1, generator)
+        image = torch.cat([moving, styles, others[:2], painted, disturb(others[2:], generator)]).to(device)
+        theirs = teacher(image)
+        return distillation_terms(student(image, LAYERS), theirs, image, heads, generator)
+
+    log, shown = [], tqdm(total=options.steps, desc="mini")
+    parts = {"student": student, "heads": heads}
+    for progress in fit(losses, parts, steps=options.steps, rate=options.rate, seed=options.seed,
+                        keep={"stylised": stylised}, checkpoint=options.checkpoint):
+        shown.update(progress.number - shown.n)
+        shown.set_postfix({k: f"{v:.3f}" for k, v in progress.losses.items()}, refresh=False)
+        if progress.number % 100 == 0:
+            log.append({"step": progress.number, "seconds": round(progress.seconds), **progress.losses})
+        if progress.number % 500 == 0 or progress.number == options.steps:
+            save(student, options.checkpoint.with_suffix(".safetensors"))
+            options.checkpoint.with_suffix(".log.json").write_text(json.dumps(log, indent=1))
+    shown.close()
+    student.requires_grad_(False)
+    settle(student, pictures.photo_batch(64, torch.Generator().manual_seed(1)).to(device))
+    save(student, options.out)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
+
+
+def load_random_mini() -> Encoder:
+    """`mini` before it has learnt anything: seeded He initialisation."""
+    return load_encoder("mini", weights="random", device="cpu")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,372 @@
+"""The one optimisation loop of the iterative methods: `synthesize` gives a Run, a Run gives Steps.
+
+    for step in synthesize(objective, start=content, steps=200):
+        panel.show(step)                 # leaving the loop stops the work and keeps the best picture
+
+A progress bar, a widget, a test, the command line and a lecture's `for` loop all read this one stream.
+"""
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .devices import free_memory
+from .encoders import Encoder, load_encoder
+from .images import fit_size, resize, to_png
+from .objective import Level, Objective
+
+SMALLEST_LEVEL = 112  # longer side in pixels: below it a picture has no strokes left
+LINE_SEARCH = 20  # evaluations that one line search may take; PyTorch's default of 1 cuts it off
+HISTORY = 12  # pairs that L-BFGS remembers: more cost memory traffic and gained nothing measurable
+FIRST_MOVE = 0.02  # how far L-BFGS's first step moves a pixel on average, before it knows any curvature
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run: where it is, what it has cost, what the terms are, and the picture.
+
+    `evaluations` out of `total` have been spent; `level` counts the sizes from 0; `terms` stay on the device until
+    they are read (`losses` reads them). `shares` is each term's part of the gradient's norm, where asked for.
+    """
+
+    number: int
+    total: int
+    level: int
+    size: tuple[int, int]
+    evaluations: int
+    terms: dict[str, Tensor]
+    raw: Tensor = field(repr=False)
+    shares: dict[str, float] | None = None
+
+    @property
+    def image(self) -> Tensor:
+        """The picture at this step, in [0, 1] (inside the optimisation values may leave it)."""
+        return self.raw.clamp(0, 1)
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The weighted terms as numbers."""
+        return {name: float(value) for name, value in self.terms.items()}
+
+    @property
+    def loss(self) -> float:
+        """The weighted sum that is minimised."""
+        return sum(self.losses.values())
+
+
+class Run:
+    """A run in progress: iterate over its Steps, `finish` it, or `stop` it from another thread.
+
+    `best` is the best picture so far, in [0, 1], at the size that was asked for.
+    """
+
+    def __init__(self, work: "_Work"):
+        self._work = work
+        self._steps = work.steps()
+        self.total = work.total
+        self.device = work.encoder.device
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        return next(self._steps)
+
+    def stop(self) -> None:
+        """End the run at the next evaluation, also inside a line search; safe from any thread."""
+        self._work.halt.set()
+
+    @property
+    def best(self) -> Tensor:
+        """The best picture so far (1, 3, H, W) in [0, 1], at the requested size."""
+        return resize(self._work.best.detach(), self._work.sizes[-1]).clamp(0, 1)
+
+    def finish(self, progress: bool = True) -> Tensor:
+        """Run to the end, with a progress bar if wanted, and give the best picture.
+
+        Ctrl-C stops the run and still gives it.
+        """
+        from tqdm.auto import tqdm
+
+        with tqdm(total=self.total, disable=not progress, unit="eval", desc=str(self.device)) as bar:
+            try:
+                for step in self:
+                    bar.update(step.evaluations - bar.n)
+                    bar.set_postfix(size=f"{step.size[1]}×{step.size[0]}", loss=f"{step.loss:.4g}", refresh=False)
+            except KeyboardInterrupt:
+                self.stop()
+        return self.best
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self.best)
+
+
+def level_sizes(size: tuple[int, int], levels: int | Sequence[int] | None = None) -> list[tuple[int, int]]:
+    """The schedule of sizes, coarse to fine: halvings of (height, width) down to about 112 pixels.
+
+    `levels`: how many, or their longer sides (the last one must be the picture's own). Raises ValueError else.
+    """
+    longer = max(size)
+    if levels is None:
+        levels = 1 + max(0, int(math.log2(max(longer, 1) / SMALLEST_LEVEL)))
+    if isinstance(levels, int):
+        if levels < 1:
+            raise ValueError(f"levels: {levels}; a schedule has at least one level")
+        levels = [round(longer / 2**k) for k in reversed(range(levels))]
+    levels = list(levels)
+    if not levels or levels[-1] != longer or sorted(set(levels)) != levels or levels[0] < 1:
+        raise ValueError(f"levels: {levels} must grow, and end with the picture's longer side, {longer}")
+    return [fit_size(*size, longer=level) if level != longer else tuple(size) for level in levels]
+
+
+def share_budget(total: int, levels: int) -> list[int]:
+    """How the evaluations are spread over the levels: most where they are cheap, at least one each."""
+    weights = [1.6 ** (levels - k) for k in range(levels)]
+    parts = [max(1, round(total * weight / sum(weights))) for weight in weights]
+    parts[0] += total - sum(parts)
+    while parts[0] < 1:  # fewer evaluations than levels: the finest ones keep theirs
+        parts = parts[1:]
+        parts[0] += total - sum(parts)
+    return [0] * (levels - len(parts)) + parts
+
+
+def synthesize(
+    objective: Objective,
+    encoder: str | Encoder = "mini",
+    *,
+    start: Tensor,
+    steps: int = 200,
+    size: int | None = None,
+    levels: int | Sequence[int] | None = None,
+    optimizer: str = "lbfgs",
+    rate: float | None = None,
+    shares: bool = False,
+    device: str | torch.device | None = None,
+) -> Run:
+    """Minimise an objective over the picture, from `start`, coarse to fine; gives a Run.
+
+    start: (1, 3, H, W) in [0, 1]. steps: the budget of evaluations of the objective and its gradient. size: longer
+    side of the result in pixels (default: the start's). levels: how many sizes, or their longer sides; 1 works at
+    full size only. optimizer: "lbfgs" (strong Wolfe line search) or "adam" (`rate` 0.02). shares: also compute each
+    term's share of the gradient (one backward pass for each term). Raises ValueError for a bad argument at once,
+    MemoryError where the device cannot hold the run, FloatingPointError naming a term that stays non-finite.
+    """
+    if start.ndim != 4 or start.shape[:2] != (1, 3):
+        raise ValueError(f"start: a picture is (1, 3, H, W); got {tuple(start.shape)}")
+    if not start.isfinite().all():
+        raise ValueError("start: the picture has values that are not finite")
+    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
+        raise ValueError(f"steps: {steps}; the budget of evaluations must be a whole number, at least 1")
+    if optimizer not in ("lbfgs", "adam"):
+        raise ValueError(f'optimizer: "{optimizer}" is neither "lbfgs" nor "adam"')
+    if rate is not None and not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"rate: {rate}; it must be a positive number")
+    longer = max(start.shape[-2:]) if size is None else size
+    final = fit_size(*start.shape[-2:], longer=longer)
+    sizes = level_sizes(final, levels)
+    encoder = load_encoder(encoder, device=device)
+    least = max((encoder.smallest(layer) for layer in encoder.check_layers(objective.layers() or "input")), default=1)
+    if min(final) < least:
+        raise ValueError(
+            f"size: {final[1]}×{final[0]} pixels are too few for {encoder.name} at {objective.layers()[-1]}; "
+            f"each side needs at least {least}"
+        )
+    if levels is None:
+        sizes = [s for s in sizes if min(s) >= least]
+    elif min(sizes[0]) < least:
+        raise ValueError(f"levels: {sizes[0][1]}×{sizes[0][0]} pixels are too few; each side needs at least {least}")
+    check_memory(encoder, objective.layers(), final)
+    return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares))
+
+
+def predict_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int]) -> int:
+    """Bytes that one evaluation takes at its peak: the features kept for the backward pass, and L-BFGS's history.
+
+    Counted per step of the encoder up to the deepest layer: a convolution keeps its (padded) input and its output;
+    half as much again for what lives for a moment. Measured against the true peak in the benchmarks.
+    """
+    height, width = size
+    total = height * width * 3 * (2 * HISTORY + 8)
+    deepest = max((encoder.layers.index(layer) for layer in layers), default=0)
+    stride, before = 1, 3
+    for name in encoder.layers[1 : deepest + 1]:
+        channels = encoder.channels(name)
+        if name.startswith("relu"):
+            continue  # works in place
+        step = encoder.steps[name] if name in encoder.steps else None
+        padded = before if getattr(step, "padding_mode", "zeros") == "reflect" else 0
+        kept = padded * height * width / stride**2
+        size_of = getattr(step, "stride", 1)
+        stride *= size_of[0] if isinstance(size_of, tuple) else size_of
+        kept += channels * height * width / stride**2 * (3 if name.startswith("pool") else 1)
+        total += kept
+        before = channels
+    return int(4 * 1.5 * total)
+
+
+def check_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int]) -> None:
+    """MemoryError, naming the size that would fit, where one evaluation would not fit into the device's memory."""
+    needed, free = predict_memory(encoder, layers, size), free_memory(encoder.device)
+    if needed > free:
+        raise MemoryError(_too_large(encoder, layers, size, free, f"about {needed / 2**30:.1f} GiB needed"))
+
+
+def _too_large(encoder: Encoder, layers: Sequence[str], size: tuple[int, int], free: int, why: str) -> str:
+    longer = max(size)
+    per_pixel = predict_memory(encoder, layers, size) / (size[0] * size[1])
+    fits = int(longer * math.sqrt(0.9 * free / per_pixel / (size[0] * size[1]))) // 16 * 16
+    return (
+        f"size: {size[1]}×{size[0]} does not fit into the memory of {encoder.device} with {encoder.name} ({why}, "
+        f"{free / 2**30:.1f} GiB free); a longer side of {max(16, min(fits, longer - 16))} would"
+    )
+
+
+class _Halt(Exception):
+    """Raised inside an evaluation to leave an optimiser at once: stopped, or the budget is spent."""
+
+
+class _Work:
+    """The state of one run. Reads `halt`, writes `best`; everything else is its own."""
+
+    def __init__(self, objective, encoder, start, total, sizes, optimizer, rate, shares):
+        self.objective, self.encoder, self.sizes = objective, encoder, sizes
+        self.total, self.optimizer, self.rate, self.shares = total, optimizer, rate, shares
+        self.budget = share_budget(total, len(sizes))
+        self.halt = threading.Event()
+        self.start = start.detach().to(encoder.device)
+        self.problem: _Problem | None = None
+        self.evaluations = self.number = 0
+
+    @property
+    def best(self) -> Tensor:
+        return self.start if self.problem is None else self.problem.best
+
+    def steps(self) -> Iterator[Step]:
+        for index, (size, budget) in enumerate(zip(self.sizes, self.budget, strict=True)):
+            if budget == 0:
+                continue
+            try:
+                level = self.objective.at(size, self.encoder, device=self.encoder.device)
+                self.problem = problem = _Problem(self, level, resize(self.best, size), budget)
+                for _ in problem.minimise():
+                    self.number += 1
+                    yield Step(
+                        self.number, self.total, index, size, self.evaluations,
+                        problem.terms, problem.x.detach().clone(), problem.shares,
+                    )  # fmt: skip
+                problem.settle()
+            except torch.OutOfMemoryError:
+                layers, free = self.objective.layers(), free_memory(self.encoder.device)
+                raise MemoryError(_too_large(self.encoder, layers, size, free, "out of memory")) from None
+            if self.halt.is_set():
+                return
+
+
+class _Problem:
+    """One level: a picture, its objective, the evaluations it may take, and the lowest value it has met."""
+
+    def __init__(self, work: _Work, level: Level, image: Tensor, budget: int):
+        self.work, self.level = work, level
+        self.x = image.detach().clone().requires_grad_(True)
+        self.end = work.evaluations + budget
+        self.lowest, self.best = math.inf, image.detach().clone()
+        self.terms: dict[str, Tensor] = {}
+        self.shares: dict[str, float] | None = None
+        self.cached: tuple[Tensor, Tensor] | None = None
+
+    def evaluate(self) -> Tensor:
+        """The scalar at x, with x.grad set: one evaluation of the budget."""
+        if self.work.halt.is_set() or self.work.evaluations >= self.end:
+            raise _Halt
+        with torch.enable_grad():
+            terms = self.level(self.x)
+            total = sum(terms.values())
+            if self.work.shares:
+                slopes = [torch.autograd.grad(t, self.x, retain_graph=True, allow_unused=True)[0] for t in terms.values()]
+                slopes = [torch.zeros_like(self.x) if s is None else s for s in slopes]
+                norms = torch.stack([s.norm() for s in slopes])
+                shares = (norms / norms.sum().clamp(min=1e-30)).tolist()
+                slope = sum(slopes)
+            else:
+                (slope,) = torch.autograd.grad(total, self.x)
+        self.work.evaluations += 1
+        value = float(total.detach())
+        if not math.isfinite(value) or not bool(slope.isfinite().all()):
+            wrong = [name for name, term in terms.items() if not bool(term.isfinite())] or ["a gradient"]
+            raise FloatingPointError(f"objective: the term {wrong[0]} is not finite after {self.work.evaluations} evaluations")
+        self.x.grad = slope
+        self.terms = {name: term.detach() for name, term in terms.items()}
+        if self.work.shares:
+            self.shares = dict(zip(terms, shares, strict=True))
+        if value < self.lowest:
+            self.lowest, self.best = value, self.x.detach().clone()
+        return total.detach()
+
+    def minimise(self) -> Iterator[None]:
+        """Steps of the optimiser until the budget is spent; after a non-finite value once more, from the best."""
+        for attempt in (1, 2):
+            try:
+                yield from self._lbfgs() if self.work.optimizer == "lbfgs" else self._adam()
+                return
+            except _Halt:
+                yield  # what the last, cut-off step has reached
+                return
+            except FloatingPointError:
+                if attempt == 2:
+                    raise
+                self.x.data.copy_(self.best)  # and a fresh optimiser: the history holds the way into the trouble
+                self.cached = None
+
+    def _lbfgs(self) -> Iterator[None]:
+        # PyTorch's L-BFGS has absolute tolerances and stalls silently on small losses: they are off, and the scalar
+        # is rescaled so that the gradient's mean size is 1 at the start (the picture then does not depend on it).
+        first = self.evaluate()
+        scale = 1 / max(float(self.x.grad.abs().mean()), 1e-30)
+        optimiser = torch.optim.LBFGS(
+            [self.x], max_iter=1, max_eval=LINE_SEARCH, history_size=HISTORY, line_search_fn="strong_wolfe",
+            tolerance_grad=0, tolerance_change=0,
+        )  # fmt: skip
+        settings = optimiser.param_groups[0]
+        settings["lr"] = FIRST_MOVE * self.x.numel()  # the first step is −lr·g/|g|₁
+        self.remember(first * scale, self.x.grad * scale)
+
+        def closure() -> Tensor:
+            # A step begins where the last line search has ended: that evaluation is not made twice.
+            if self.cached is not None and torch.equal(self.cached[0], self.x):
+                _, value, self.x.grad = self.cached
+                return value
+            value = self.evaluate() * scale
+            self.x.grad.mul_(scale)
+            self.remember(value, self.x.grad)
+            return value
+
+        while self.work.evaluations < self.end:
+            spent = self.work.evaluations
+            optimiser.step(closure)
+            settings["lr"] = 1.0
+            if self.work.evaluations == spent:
+                return  # the line search found nothing lower: a minimum to rounding
+            yield
+
+    def remember(self, value: Tensor, slope: Tensor) -> None:
+        self.cached = (self.x.detach().clone(), value, slope.clone())
+
+    def _adam(self) -> Iterator[None]:
+        optimiser = torch.optim.Adam([self.x], lr=self.work.rate or 0.02)
+        while self.work.evaluations < self.end:
+            self.evaluate()
+            optimiser.step()
+            yield
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Choose the level's best picture: the finalists, lowest and last, are judged as they will be seen."""
+        last = self.x.detach().clone()
+        if not torch.equal(self.best, last):
+            values = [float(sum(self.level(image.clamp(0, 1)).values())) for image in (self.best, last)]
+            if values[1] < values[0]:  # False for NaN
+                self.best = last

@@ -1,0 +1,148 @@
+"""How a run is driven: by a thread, by a heartbeat or by clicks. All of them call `Job.advance`.
+
+A loop in a button's handler would never see Stop. A thread does, in JupyterLab and Voilà; in Colab what a thread
+sends may not be shown, so there the browser ticks (ipywidgets' Play) and each tick's handler does a slice of work.
+"""
+
+import contextvars
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..images import resize
+from ..synthesis import Run, Step
+from .strip import MOMENTS, Frame
+
+DRIVES = ("thread", "heartbeat", "slice")
+FRAME = 512  # longer side that a kept moment has at most
+TICK, SLICE = 0.4, 5.0  # seconds of work in a tick, and in a click
+
+
+def automatic() -> str:
+    """The drive that holds here: in Colab what a thread sends may not be shown (colabtools #3373)."""
+    return "heartbeat" if "google.colab" in sys.modules else "thread"
+
+
+class Job:
+    """One run of a method, advanced a step at a time by whoever drives it.
+
+    start: gives a Run, or (a direct method) the picture itself. changed: called after each step, and at the end.
+    """
+
+    def __init__(self, start: Callable[[], Run | Tensor], changed: Callable[["Job"], None]):
+        self._start, self._changed = start, changed
+        self._lock, self._halt, self._over = threading.Lock(), threading.Event(), threading.Event()
+        self.run: Run | None = None
+        self.step: Step | None = None
+        self.image: Tensor | None = None
+        self.error: BaseException | None = None
+        self.total, self.took, self.began, self.frames = 0, 0.0, time.monotonic(), []
+        self._history: list[tuple[int, int, dict]] = []
+        self._read = 0
+
+    @property
+    def over(self) -> bool:
+        return self._over.is_set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._halt.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._over.wait(timeout)
+
+    def stop(self) -> None:
+        """End at the next evaluation; safe from any thread."""
+        self._halt.set()
+        if self.run is not None:
+            self.run.stop()
+
+    def advance(self) -> bool:
+        """One step more; False when there is none. Never raises: `error` holds what went wrong.
+
+        Messages may overlap (JupyterLab's subshells): who comes while a step is being made goes away again.
+        """
+        if self.over or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._advance()
+        except BaseException as error:  # in a thread nobody else would see it
+            self.error = error
+            self._end()
+        finally:
+            self._lock.release()
+        self._changed(self)
+        return not self.over
+
+    def advance_for(self, seconds: float) -> None:
+        """Steps for so many seconds: a tick's or a click's worth."""
+        end = time.monotonic() + seconds
+        while self.advance() and time.monotonic() < end:
+            pass
+
+    def drain(self) -> None:
+        """All steps."""
+        while self.advance():
+            pass
+
+    def drain_in_thread(self) -> None:
+        """All steps, in a daemon thread that has this one's context (without it ipykernel loses its output)."""
+        threading.Thread(target=contextvars.copy_context().run, args=(self.drain,), daemon=True).start()
+
+    def _advance(self) -> None:
+        if self.run is None:
+            made = self._start()
+            if isinstance(made, Tensor):
+                self.image, self.total = made, 1
+                return self._end()
+            self.run, self.total, self.began = made, made.total, time.monotonic()
+            self._keep(made.best, 0, "start")
+            if self._halt.is_set():
+                made.stop()
+            return None
+        step = next(self.run, None)
+        if step is None:
+            self.image = self.run.best
+            return self._end()
+        self.step = step
+        self._history.append((step.evaluations, step.level, step.terms))
+        due = MOMENTS[min(len(self.frames), len(MOMENTS) - 1)] * self.total
+        if len(self.frames) < len(MOMENTS) - 1 and step.evaluations >= due:
+            self._keep(step.image, step.evaluations, f"after {step.evaluations} of {self.total} evaluations")
+        return None
+
+    def _keep(self, image: Tensor, evaluations: int, caption: str) -> None:
+        height, width = image.shape[-2:]
+        small = (resize(image, FRAME) if max(height, width) > FRAME else image).detach().cpu()
+        self.frames.append(Frame(small, evaluations, f"{caption} · {width}×{height} px"))
+
+    def _end(self) -> None:
+        if self.image is not None:
+            spent = self.step.evaluations if self.step else self.total
+            self._keep(self.image, spent, f"result, {spent} evaluations" if self.step else "result")
+        self.took = time.monotonic() - self.began
+        self._over.set()
+
+    @property
+    def history(self) -> list[tuple[int, int, dict[str, float]]]:
+        """(evaluations, level, {term: value}) of each step; the terms are read from the device only now, once."""
+        for k in range(self._read, len(self._history)):
+            evaluations, level, terms = self._history[k]
+            self._history[k] = evaluations, level, {name: float(value) for name, value in terms.items()}
+            self._read = k + 1
+        return self._history[: self._read]
+
+    def seconds_left(self) -> float | None:
+        """What is left at this pace: an evaluation at a size costs as much as it has pixels."""
+        if self.step is None or self.run is None:
+            return None
+        spent, whole, done, pixels = 0, 0.0, 0.0, 0
+        for (height, width), budget in zip(self.run._work.sizes, self.run._work.budget, strict=True):
+            pixels = height * width
+            whole += budget * pixels
+            done += pixels * min(max(self.step.evaluations - spent, 0), budget)
+            spent += budget
+        return (time.monotonic() - self.began) * (whole - done) / done if done else None

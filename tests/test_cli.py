@@ -1,0 +1,163 @@
+"""styletx/cli.py, methods.py and demo.py: the command line, as a shell runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from styletx import cli, images, methods, samples
+from styletx.demo import examine, write_demo
+
+RUN = ["--size", "64", "--steps", "4", "--device", "cpu", "--quiet"]
+
+
+def gatys(tmp_path, *arguments):
+    return cli.main(["gatys", *map(str, arguments), *RUN])
+
+
+def test_stylises_and_carries_its_record(tmp_path, capsys):
+    out = tmp_path / "out.png"
+    assert gatys(tmp_path, "china", "mosaic", "-o", out, "--style-weight", "20") == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    record = images.read_record(out)
+    assert record["method"] == "gatys" and record["arguments"]["style_weight"] == 20.0
+    assert record["inputs"]["content"]["source"] == "china" and len(record["inputs"]["style"]["sha256"]) == 64
+    assert record["arguments"]["seed"] == 0 and "device" not in record["arguments"]
+
+
+def test_again_makes_the_same_picture(tmp_path):
+    photo = tmp_path / "photo.png"
+    images.write(samples.load("coffee", size=64), photo)
+    out, copy = tmp_path / "out.png", tmp_path / "copy.png"
+    gatys(tmp_path, photo, "waves", "-o", out, "--start", "noise", "--seed", "3")
+    assert cli.main(["again", str(out), "-o", str(copy), "--device", "cpu"]) == 0
+    assert torch.equal(images.read(out), images.read(copy))
+    assert images.read_record(out) == images.read_record(copy)
+
+
+def test_again_refuses_a_changed_or_lost_input(tmp_path, capsys):
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    images.write(samples.load("coffee", size=64), photo)
+    gatys(tmp_path, photo, "waves", "-o", out)
+    images.write(samples.load("china", size=64), photo)
+    assert cli.main(["again", str(out)]) == 2
+    assert "content: " in (message := capsys.readouterr().err) and "photo.png is not the picture it was" in message
+    photo.unlink()
+    assert cli.main(["again", str(out)]) == 2
+    assert "not there any more" in capsys.readouterr().err
+    assert cli.main(["again", str(out), "-o", str(out)]) == 2
+
+
+def test_again_refuses_foreign_records(tmp_path, capsys):
+    for record in ({"something": "else"}, {"method": "magic", "inputs": {}, "arguments": {}}):
+        images.write(torch.rand(1, 3, 8, 8), tmp_path / "x.png", record=record)
+        assert cli.main(["again", str(tmp_path / "x.png")]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    with pytest.raises(methods.RecordError, match="Tensor"):
+        methods.record("gatys", {"content": "china"}, {"start": torch.rand(1, 3, 8, 8)})
+
+
+def bad_files(folder):
+    """name → what is wrong with it."""
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("not a picture")
+    images.write(samples.load("china", size=128), folder / "whole.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:900])
+    images.write(torch.rand(1, 3, 1, 1), folder / "one.png")
+    images.write(torch.rand(1, 3, 5, 7), folder / "tiny.png")
+    return ("missing.jpg", "empty.jpg", "text.jpg", "cut.jpg", "one.png", "tiny.png", ".")
+
+
+def test_bad_input_gives_one_line_and_status_two(tmp_path, capsys):
+    calls = [["gatys", str(tmp_path / name), "mosaic", "-o", str(tmp_path / "o.png"), *RUN] for name in bad_files(tmp_path)]
+    good = ["gatys", "china", "mosaic", "-o", str(tmp_path / "o.png"), *RUN]
+    calls += [
+        [*good, "--encoder", "vgg91"],
+        [*good, "--device", "abacus"],
+        [*good, "--style-weight", "-1"],
+        [*good, "--style-weight", "nan"],
+        [*good, "--steps", "0"],
+        [*good, "--steps", "2.5"],
+        ["gatys", "stary-night", "mosaic", "-o", str(tmp_path / "o.png")],
+        ["gatys", "china", "mosaic", "-o", str(tmp_path / "no" / "o.png")],
+        ["gatys", "china", "mosaic", "-o", str(tmp_path / "o.bmpx")],
+        ["gatys", "china", "mosaic", "-o", str(tmp_path)],
+        ["samples", "nothing-like-it"],
+        ["again", str(tmp_path / "whole.jpg")],
+        ["demo", "-o", str(tmp_path / "no" / "demo.html")],
+        ["demo", "-o", str(tmp_path / "demo.txt")],
+    ]
+    for call in calls:
+        assert cli.main(call) == 2, call
+        captured = capsys.readouterr()
+        assert len(captured.err.strip().splitlines()) == 1 and captured.err.startswith("styletx "), captured.err
+        assert captured.out == "" and "Traceback" not in captured.err
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(methods.METHODS, "gatys", None)  # would fail, were it called
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(images.ImageError, match="cannot be written"):
+        cli._make("gatys", {}, {}, str(tmp_path / "o.png"), "cpu")
+
+
+def test_unknown_commands_and_missing_arguments_exit_with_two():
+    for call in (["no-such-command"], ["gatys", "china"], [], ["gatys", "a", "b"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(call)
+        assert caught.value.code == 2
+
+
+def test_help_lists_every_option(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["gatys", "--help"])
+    text = capsys.readouterr().out
+    for option in methods.options(methods.METHODS["gatys"]):
+        assert option.name.replace("_", "-") in text
+
+
+def test_samples_are_listed_with_their_credit(capsys, tmp_path):
+    assert cli.main(["samples"]) == 0
+    text = capsys.readouterr().out
+    assert "starry-night" in text and "Vincent van Gogh" in text and "stained-glass" in text
+    assert cli.main(["samples", "mosaic", "-o", str(tmp_path / "m.png")]) == 0
+    assert images.read(tmp_path / "m.png").shape[-1] == 512
+
+
+def test_doctor_tries_each_method(capsys):
+    assert examine(device="cpu")
+    text = capsys.readouterr().out
+    for word in ("device    cpu", "torch 2", "mini", "method    gatys", "works", "all well"):
+        assert word in text
+    assert "PROBLEM" not in text
+
+
+def test_doctor_reports_broken_weights(capsys, monkeypatch, tmp_path):
+    (tmp_path / "mini.safetensors").write_bytes(b"broken")
+    monkeypatch.setattr("styletx.encoders.pretrained.WEIGHTS", tmp_path)
+    assert cli.main(["doctor", "--device", "cpu"]) == 1
+    assert "PROBLEM" in capsys.readouterr().out
+
+
+def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr("styletx.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
+    monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
+    page = write_demo(tmp_path / "demo.html", size=64, device="cpu").read_text()
+    assert page.count("data:image/jpeg;base64,") == 3 + 4 + 4
+    assert page.count('alt="') == page.count("<img ") and "http" not in page
+
+
+def test_the_installed_command_runs(tmp_path):
+    """In a process of its own, with an empty home: no traceback, and the record is JSON."""
+    env = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    call = [sys.executable, "-m", "styletx.cli"]
+    out = tmp_path / "o.png"
+    done = subprocess.run([*call, "gatys", "china", "mosaic", "-o", str(out), *RUN], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.dumps(images.read_record(out))
+    bad = subprocess.run([*call, "gatys", "china", "nowhere", "-o", str(out), *RUN], env=env, capture_output=True, text=True)
+    assert bad.returncode == 2 and "Traceback" not in bad.stderr and len(bad.stderr.strip().splitlines()) == 1

@@ -1,0 +1,135 @@
+"""styletx/gatys.py: the method as a user meets it."""
+
+import pytest
+import torch
+
+from styletx import gatys, gram_loss, load, load_encoder, reconstruct_content, reconstruct_style
+from styletx.gatys import STYLE_LAYERS
+from styletx.images import noise_like, resize
+from styletx.options import Choice, Number, Picture, check_options, options
+
+SMALL = {"size": 96, "device": "cpu"}
+
+
+def gram_distance(encoder, picture, style, layer="relu2_1"):
+    with torch.no_grad():
+        return float(gram_loss(encoder(picture, layer)[layer], encoder(style, layer)[layer]))
+
+
+def test_style_comes_and_content_stays():
+    """Judged by an encoder that was not optimised: statistics of the pyramid's bands, and the photo's own layout."""
+    photo, style = load("china", size=128), load("mosaic", size=128)
+    result = gatys(photo, style, size=128, steps=100, device="cpu").finish(progress=False)
+    judge = load_encoder("laplacian", device="cpu")
+    for band in ("band1", "band2"):
+        assert gram_distance(judge, result, style, band) < 0.5 * gram_distance(judge, photo, style, band)
+    assert result.shape == photo.shape and 0 <= float(result.min()) and float(result.max()) <= 1
+    grey = [p.mean(1).flatten() - p.mean() for p in (result, photo, noise_like(photo, 0))]
+    likeness = [float(torch.dot(grey[0], g) / (grey[0].norm() * g.norm())) for g in grey[1:]]
+    assert likeness[0] > 0.4 > likeness[1] + 0.3
+
+
+def test_weights_are_relative_across_sizes_and_encoders():
+    """The same β gives about the same share of the style, at 96 and at 192 pixels."""
+    ends = []
+    for size in (96, 192):
+        steps = list(gatys("china", "mosaic", size=size, steps=80, device="cpu"))
+        ends.append(steps[-1].losses["content"])
+    assert 0.4 < ends[0] / ends[1] < 2.5
+
+
+def test_more_style_weight_less_style_loss():
+    photo, style = load("china", size=96), load("waves", size=96)
+    encoder = load_encoder("mini", device="cpu")
+    ends = [gram_distance(encoder, gatys(photo, style, steps=60, style_weight=w, **SMALL).finish(False), style)
+            for w in (0.01, 1.0, 100.0)]  # fmt: skip
+    assert ends[0] > ends[1] > ends[2]
+
+
+def test_starts():
+    photo = load("china", size=96)
+    content = next(gatys(photo, "waves", steps=1, **SMALL))
+    assert content.losses["content"] < 0.02
+    noise = [next(gatys(photo, "waves", start="noise", seed=seed, steps=1, **SMALL)).raw for seed in (0, 0, 1)]
+    assert torch.equal(noise[0], noise[1]) and not torch.equal(noise[0], noise[2])
+    own = resize(load("mosaic"), (64, 96))
+    assert torch.equal(next(gatys(photo, "waves", start=own, steps=1, **SMALL)).raw, own)
+
+
+def test_size_is_the_longer_side_and_small_photos_grow():
+    assert gatys("china", "waves", size=96, steps=2).finish(False).shape == (1, 3, 64, 96)
+    assert gatys(load("china", size=48), "waves", size=96, steps=2).finish(False).shape[-1] == 96
+
+
+def test_reconstructions():
+    photo = load("coffee", size=96)
+    encoder = load_encoder("mini", device="cpu")
+    shallow = reconstruct_content(photo, "relu1_1", size=96, steps=150, device="cpu").finish(False)
+    deep = reconstruct_content(photo, "relu5_1", size=96, steps=150, device="cpu").finish(False)
+    errors = [float((p - photo).square().mean()) for p in (shallow, deep)]
+    assert errors[0] < 0.1 * errors[1]
+    texture = reconstruct_style("mosaic", STYLE_LAYERS[:2], size=96, steps=100, device="cpu").finish(False)
+    style = load("mosaic", size=96)
+    assert gram_distance(encoder, texture, style) < 0.02 * gram_distance(encoder, noise_like(style, 0), style)
+
+
+def test_the_papers_recipe_is_the_papers_objective(monkeypatch):
+    """α = 1, β = 10³, ½ Σ and Σ/(4N²M²), average pooling, from noise, one level; checked by hand on random VGG-19."""
+    small = load_encoder("vgg19", weights="random", pooling="avg", device="cpu")
+    seen = {}
+    monkeypatch.setattr("styletx.gatys.load_encoder", lambda *a, **k: seen.update(k, name=a[0]) or small)
+    photo, style = load("china", size=64), resize(load("mosaic"), (43, 64))
+    step = next(gatys(photo, style, size=64, steps=1, recipe="paper", device="cpu"))
+    assert (seen["name"], seen["pooling"], seen["normalised"]) == ("vgg19", "avg", True)
+    with torch.no_grad():
+        layers = ["relu4_2", *STYLE_LAYERS]
+        x, p, a = (small(image, layers) for image in (noise_like(photo, 0), photo, style))
+        content = (x["relu4_2"] - p["relu4_2"]).square().sum() / 2
+        expected = 0.0
+        for layer in STYLE_LAYERS:
+            f, g = x[layer][0].flatten(1), a[layer][0].flatten(1)
+            expected += (f @ f.T - g @ g.T).square().sum() / (4 * f.shape[0] ** 2 * f.shape[1] ** 2) / 5
+    assert step.losses["content"] == pytest.approx(float(content), rel=1e-3)
+    assert step.losses["style"] == pytest.approx(1e3 * float(expected), rel=1e-3)
+    with pytest.raises(ValueError, match="vgg16"):
+        gatys(photo, style, recipe="paper", encoder="vgg16")
+
+
+def test_options_are_read_from_the_signature():
+    found = {option.name: option for option in options(gatys)}
+    assert [n for n, o in found.items() if isinstance(o.allowed, Picture)] == ["content", "style"]
+    assert isinstance(found["size"].allowed, Number) and found["size"].default == 512
+    assert isinstance(found["start"].allowed, Choice) and "noise" in found["start"].allowed.values
+    for option in found.values():
+        assert option.allowed.help
+        if not option.required:
+            check_options(gatys, {option.name: option.default})
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"content": "no-such-picture"}, "no-such-picture"),
+        ({"style": "stary-night"}, "starry-night"),
+        ({"steps": 0}, "steps: 0"),
+        ({"style_weight": -1.0}, "style_weight: -1"),
+        ({"style_weight": float("nan")}, "style_weight: nan"),
+        ({"tv_weight": float("inf")}, "tv_weight: inf"),
+        ({"size": 8}, "size: 8"),
+        ({"size": 100.5}, "size: 100.5"),
+        ({"start": "nowhere"}, "nowhere"),
+        ({"encoder": "mimi"}, "mini"),
+        ({"style_layers": "relu9_9"}, "relu9_9"),
+        ({"style_layers": {"relu1_1": -2.0}}, "weight"),
+        ({"device": "abacus"}, "abacus"),
+        ({"content": torch.rand(1, 3, 1, 1)}, "content: 1×1"),
+        ({"style": torch.rand(1, 3, 5, 7)}, "style: 7×5"),
+        ({"content": torch.rand(3, 64, 64)}, "content"),
+        ({"style": torch.full((1, 3, 64, 64), float("nan"))}, "style"),
+        ({"style_weight": 0.0, "content_weight": 0.0}, "both are 0"),
+        ({"recipe": "folklore"}, "folklore"),
+    ],
+)
+def test_bad_input_is_refused_at_once(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        gatys(**{"content": "china", "style": "mosaic", "size": 96, "steps": 2, **wrong})

@@ -1,0 +1,134 @@
+"""styletx/objective.py: the grammar, by hand and by what must not change."""
+
+import pytest
+import torch
+
+from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, total_variation
+from styletx.images import noise_like, resize
+from styletx.statistics import gram
+
+LAYERS = ("relu1_1", "relu2_1")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return load("china", size=96), load("mosaic", size=96)
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return load_encoder("mini", device="cpu")
+
+
+def test_relative_weights_by_hand(pictures, mini):
+    photo, style = pictures
+    size = tuple(photo.shape[-2:])
+    values = Objective(Match(content_loss, photo, "relu3_1", weight=3.0)).at(size, mini)(resize(style, size))
+    with torch.no_grad():
+        target, seen = mini(photo, "relu3_1")["relu3_1"], mini(resize(style, size), "relu3_1")["relu3_1"]
+        noise = mini(noise_like(photo, 0), "relu3_1")["relu3_1"]
+    by_hand = 3 * (seen - target).square().mean() / (noise - target).square().mean()
+    assert float(values["content"]) == pytest.approx(float(by_hand), rel=1e-5)
+
+
+def test_a_noise_picture_costs_its_weight(pictures, mini):
+    """What relative means: at the noise picture every term is its weight, at any size and for any encoder."""
+    photo, style = pictures
+    objective = Objective(Match(content_loss, photo, "relu3_1", 2.0), Match(gram_loss, style, LAYERS, 5.0))
+    for encoder in (mini, load_encoder("vgg16", weights="random", device="cpu")):
+        for size in ((64, 96), (48, 72)):
+            level = objective.at(size, encoder)
+            assert float(level(noise_like(photo, 0, size=size))["content"]) == pytest.approx(2.0, rel=1e-3)
+            assert float(level(noise_like(style, 0, size=size))["gram"]) == pytest.approx(5.0, rel=1e-3)
+
+
+def test_raw_objective_is_the_formula(pictures, mini):
+    photo, style = pictures
+    size = tuple(photo.shape[-2:])
+    level = Objective(Match(gram_loss, style, {"relu2_1": 2.0}), relative=False).at(size, mini)
+    area = (size[0] * size[1]) ** 0.5  # the style is square: same area as the photo
+    reference = resize(style, (round(area), round(area)))
+    with torch.no_grad():
+        expected = 2 * (gram(mini(photo, "relu2_1")["relu2_1"]) - gram(mini(reference, "relu2_1")["relu2_1"])).square().mean()
+        assert float(level(photo)["gram"]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_one_pass_for_all_terms(pictures, mini, monkeypatch):
+    photo, style = pictures
+    level = Objective(
+        Match(content_loss, photo, "relu3_1"), Match(gram_loss, style, LAYERS), Energy(total_variation)
+    ).at(tuple(photo.shape[-2:]), mini)
+    calls, forward = [], type(mini).forward
+    monkeypatch.setattr(type(mini), "forward", lambda self, *a, **k: calls.append(a) or forward(self, *a, **k))
+    assert set(level(photo)) == {"content", "gram", "total_variation"}
+    assert len(calls) == 1
+
+
+def test_no_gradient_for_the_network_nor_the_targets(pictures, mini):
+    photo, style = pictures
+    level = Objective(Match(gram_loss, style.clone().requires_grad_(True), LAYERS)).at(tuple(photo.shape[-2:]), mini)
+    x = photo.clone().requires_grad_(True)
+    level(x)["gram"].backward()
+    assert x.grad.abs().sum() > 0
+    assert all(p.grad is None and not p.requires_grad for p in mini.parameters())
+
+
+def test_regions_share_features_and_match_their_own_reference(pictures, mini):
+    """Two regions, each compared with itself only: the loss is zero exactly where each matches its own style."""
+    photo, style = pictures
+    size = tuple(photo.shape[-2:])
+    left = torch.zeros(1, 1, *size)
+    left[..., : size[1] // 2] = 1
+    masks = torch.cat([left, 1 - left], 1)
+    same = Objective(Match(gram_loss, [photo, photo], LAYERS, where=(masks, masks))).at(size, mini)
+    assert float(same(photo)["gram"]) == pytest.approx(0, abs=1e-6)
+    swapped = Objective(Match(gram_loss, [photo, photo], LAYERS, where=(masks, masks.flip(1)))).at(size, mini)
+    assert float(swapped(photo)["gram"]) > 1e-3
+
+
+def test_mixture_of_one_style_with_itself_is_that_style(pictures, mini):
+    photo, style = pictures
+    size = tuple(photo.shape[-2:])
+    one = Objective(Match(gram_loss, style, LAYERS)).at(size, mini)(photo)["gram"]
+    two = Objective(Match(gram_loss, [style, style], LAYERS)).at(size, mini)(photo)["gram"]
+    assert float(one) == pytest.approx(float(two), rel=1e-5)
+
+
+def test_views_come_before_the_encoder(pictures, mini):
+    photo, _ = pictures
+    flip = torch.Tensor.flip
+    level = Objective(
+        Match(content_loss, photo, "relu2_1", view=(lambda x: flip(x, (-1,)), lambda x: flip(x, (-1,))))
+    ).at(tuple(photo.shape[-2:]), mini)
+    assert float(level(photo)["content"]) == pytest.approx(0, abs=1e-9)
+
+
+def test_names_stay_apart(pictures):
+    photo, style = pictures
+    objective = Objective(Match(gram_loss, style, LAYERS), Match(gram_loss, photo, LAYERS), Energy(total_variation))
+    assert [term.name for term in objective.terms] == ["gram", "gram 2", "total_variation"]
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_bad_weights_are_named(pictures, weight):
+    with pytest.raises(ValueError, match="weight: .* of content"):
+        Objective(Match(content_loss, pictures[0], "relu1_1", weight=weight))
+    with pytest.raises(ValueError, match="weight: .* of content"):
+        Objective(Match(content_loss, pictures[0], {"relu1_1": weight}))
+
+
+def test_other_bad_objectives(pictures, mini):
+    photo, _ = pictures
+    with pytest.raises(ValueError, match="at least one"):
+        Objective()
+    with pytest.raises(ValueError, match="relu4_7.*relu4_"):
+        Objective(Match(content_loss, photo, "relu4_7")).at((64, 96), mini)
+    with pytest.raises(ValueError, match="2 regions for 3 references"):
+        Objective(Match(gram_loss, [photo] * 3, LAYERS, where=(torch.ones(1, 2, 64, 96), None))).at((64, 96), mini)
+
+
+def test_a_constant_reference_has_a_defined_answer(mini):
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    objective = Objective(Match(content_loss, grey, "relu3_1"), Match(gram_loss, grey, LAYERS))
+    values = objective.at((64, 64), mini)(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    assert all(bool(value.isfinite()) for value in values.values())

@@ -1,0 +1,199 @@
+"""The repository itself: floors, a light import, no trace of one machine, notebooks, environments."""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "styletx"
+
+# From the ground up: a module imports from its own floor and from those below, never from above.
+FLOORS = [
+    ["devices", "images", "options", "samples", "styles"],
+    ["encoders", "statistics", "matting"],
+    ["losses", "networks", "segments"],
+    ["objective"],
+    ["synthesis", "training"],
+    ["inversion", "gatys", "wct", "photo_wct", "deep_photo", "video", "stereo", "audio"],
+    ["evaluation", "methods"],
+    ["widgets", "cli", "demo", "recipes", "__main__"],
+    ["__init__"],  # the names a lecture imports: above all
+]
+FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def make():
+    """book/make.py as a module."""
+    pytest.importorskip("jupytext")
+    spec = importlib.util.spec_from_file_location("make", ROOT / "book" / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def imports(path: Path, root: Path = ROOT) -> set[str]:
+    """Which parts of styletx (its modules, its packages, or "__init__") a file imports, also lazily."""
+    here = list(path.relative_to(root).with_suffix("").parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: -node.level] if node.level else []
+            base = base + (node.module.split(".") if node.module else [])
+            names = [base + [alias.name] for alias in node.names]
+        for name in names:
+            if name[0] == "styletx" and name[1:] != ["__version__"]:
+                part = name[1] if len(name) > 1 else "__init__"
+                inside = root / "styletx" / part
+                found.add(part if inside.is_dir() or inside.with_suffix(".py").exists() else "__init__")
+    return found
+
+
+def part_of(path: Path, root: Path = ROOT) -> str:
+    return path.relative_to(root / "styletx").with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_floors(path):
+    part = part_of(path)
+    assert part in FLOOR, f"{part} stands on no floor: give it one in {Path(__file__).name}"
+    above = {name for name in imports(path) if FLOOR.get(name, -1) > FLOOR[part]}
+    assert not above, f"{part} (floor {FLOOR[part]}) imports from above: {sorted(above)}"
+
+
+def test_floors_see_every_way_to_import(tmp_path):
+    """The reader of imports against a file whose imports are known."""
+    inner = tmp_path / "styletx" / "losses"
+    inner.mkdir(parents=True)
+    for name in ("images", "gatys", "encoders"):
+        (tmp_path / "styletx" / f"{name}.py").write_text("")
+    path = inner / "gram.py"
+    path.write_text(
+        "import torch, styletx.images\nfrom ..encoders import Encoder\nfrom .. import __version__, gatys\n"
+        "from . import pixels\ndef lazily():\n    from styletx import Run\n"
+    )
+    assert imports(path, tmp_path) == {"images", "encoders", "gatys", "losses", "__init__"}
+    assert part_of(path, tmp_path) == "losses"
+
+
+def test_import_is_light():
+    heavy = ["matplotlib", "ipywidgets", "skimage", "IPython"]
+    code = f"import sys, styletx; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def tracked() -> dict[str, str]:
+    """{path: text} of the text files that git tracks or would track."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout: nothing tells which files belong to it")
+    texts = {}
+    for name in listed.splitlines():
+        try:
+            texts[name] = (ROOT / name).read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+            continue
+    return texts
+
+
+def test_no_absolute_path_of_a_machine():
+    folders = ["opt", "work", "root", "home", "Users", "mnt"]
+    pattern = re.compile(r"(?:file://|(?<![\w.~}$>/-]))/(" + "|".join(folders) + r")\b(?!\.)")
+    found = [
+        f"{name}:{number}: {line.strip()[:100]}"
+        for name, text in tracked().items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line) and name != Path(__file__).relative_to(ROOT).as_posix()
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_no_mirror_of_a_machine():
+    """What pip and npm are told on this machine is nobody else's business."""
+    public = {"pypi.org", "files.pythonhosted.org", "download.pytorch.org", "registry.npmjs.org"}
+    told = ""
+    for command in ([sys.executable, "-m", "pip", "config", "list"], ["npm", "config", "get", "registry"]):
+        try:
+            told += subprocess.run(command, capture_output=True, text=True).stdout
+        except OSError:
+            continue
+    hosts = set(re.findall(r"https?://(?:[^@/\s'\"]*@)?([\w.-]+)", told)) - public
+    found = [f"{host} in {name}" for name, text in tracked().items() for host in hosts if host in text]
+    assert not found
+
+
+def test_notebooks_are_what_their_sources_make(make):
+    assert make.stale_notebooks() == []
+
+
+def test_notebooks_are_reproducible(make, tmp_path):
+    """Made twice the same, without outputs, and with the install cell only where there is an address."""
+    source = tmp_path / "00_trial.py"
+    source.write_text("# %% [markdown]\n# # Trial\n\n# %%\n1 + 1\n\n# %%\n1 + 1\n")
+    first, second = (make.json.loads(make.make_notebook(source)) for _ in range(2))
+    assert first == second
+    assert [cell["cell_type"] for cell in first["cells"]] == ["markdown", "code", "code"]
+    assert len({cell["id"] for cell in first["cells"]}) == 3  # equal cells at two places have two ids
+    assert all(cell.get("outputs", []) == [] for cell in first["cells"])
+    told = make.json.loads(make.make_notebook(source, "https://github.com/a/b"))["cells"]
+    assert "git+https://github.com/a/b" in "".join(told[1]["source"])
+    rest = [cell["source"] for cell in told[:1] + told[2:]]
+    assert rest == [cell["source"] for cell in first["cells"]]
+
+
+def test_address_stands_in_one_place(make):
+    url = make.address()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert make.with_badge(readme, url) == readme
+    assert ("repository" in make.configuration(url, vendored=False)) == bool(url)
+    if url:
+        holders = [name for name, text in tracked().items() if url in text]
+        derived = {"book/address.txt", "README.md"}
+        assert [name for name in holders if name not in derived and not name.endswith(".ipynb")] == []
+
+
+def test_every_chapter_exists(make):
+    toc = make.yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    missing = [name for name in [toc["root"], *chapters] if not list(ROOT.glob(f"{name}.[mi][dp]*"))]
+    assert not missing
+
+
+def test_environments_agree(make):
+    assert make.check_environments(offline=True) == []
+
+
+def test_environments_that_differ_are_told_apart(make, tmp_path, monkeypatch):
+    """One bound changed, one name gone, one channel too many: each is named."""
+    for name in ("pyproject.toml", "environment.yml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"))
+    text = (tmp_path / "environment.yml").read_text()
+    for old, new in [("  - tqdm>=4.66\n", ""), ("pillow>=10", "pillow>=99"), ("nodefaults", "pytorch")]:
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "environment.yml").write_text(text)
+    monkeypatch.setattr(make, "ROOT", tmp_path)
+    wrong = make.check_environments(offline=True)
+    assert [line.split(":")[0] for line in wrong] == ["pytorch", "pillow", "tqdm"]
+
+
+def test_requirements_are_lower_bounds_only():
+    """Nothing that the package needs is pinned: it must fit into environments that are there, as Colab's."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    upper = [line for line in project["dependencies"] if re.search(r"[<=~]=|<", line.replace(">=", ""))]
+    assert not upper

@@ -1,0 +1,72 @@
+"""styletx/training.py: seeded, resumed to the same weights, honest about what goes wrong."""
+
+import pytest
+import torch
+from torch import nn
+
+from styletx.training import fit, one_cycle
+
+
+class Drawn:
+    """A batch source with a state of its own, as a recipe has."""
+
+    def __init__(self):
+        self.count = 0
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dict(self, state):
+        self.count = state["count"]
+
+
+def setup():
+    torch.manual_seed(0)
+    model, drawn = nn.Linear(4, 2), Drawn()
+    truth = torch.arange(8.0).view(2, 4)
+
+    def losses(generator):
+        drawn.count += 1
+        x = torch.randn(16, 4, generator=generator)
+        return {"error": (model(x) - x @ truth.T).square().mean() + 0.0 * drawn.count}
+
+    return model, drawn, losses, truth
+
+
+def test_learns_a_linear_map():
+    model, _, losses, truth = setup()
+    for progress in fit(losses, {"model": model}, steps=600, rate=0.3):
+        pass
+    assert progress.number == progress.total == 600
+    assert torch.allclose(model.weight, truth, atol=0.05)
+
+
+def test_resumed_equals_uninterrupted(tmp_path):
+    model, drawn, losses, _ = setup()
+    list(fit(losses, {"model": model}, steps=60, keep={"drawn": drawn}))
+    again, drawn_again, losses_again, _ = setup()
+    checkpoint = tmp_path / "cache" / "run.pt"
+    parts = {"modules": {"model": again}, "keep": {"drawn": drawn_again}}
+    for progress in fit(losses_again, parts["modules"], steps=60, keep=parts["keep"], checkpoint=checkpoint, every=20):
+        if progress.number == 33:  # stopped in between: the last checkpoint is of step 20
+            break
+    fresh, drawn_fresh, losses_fresh, _ = setup()
+    numbers = [p.number for p in fit(losses_fresh, {"model": fresh}, steps=60, keep={"drawn": drawn_fresh},
+                                     checkpoint=checkpoint, every=20)]  # fmt: skip
+    assert numbers == list(range(21, 61))
+    assert torch.equal(fresh.weight, model.weight) and drawn_fresh.count == drawn.count == 60
+
+
+def test_the_rate_rises_and_falls():
+    assert one_cycle(0, 100) == pytest.approx(0.2)
+    assert one_cycle(4, 100) == one_cycle(5, 100) == 1.0
+    assert one_cycle(99, 100) == pytest.approx(0, abs=1e-3)
+
+
+def test_trouble_is_named():
+    model, _, _, _ = setup()
+    with pytest.raises(ValueError, match="steps: 0"):
+        next(fit(lambda g: {}, {"model": model}, steps=0))
+    broken = {"fine": lambda: model.weight.sum(), "sick": lambda: model.weight.sum() * float("nan")}
+    with pytest.raises(FloatingPointError, match="sick"):
+        next(fit(lambda g: {name: f() for name, f in broken.items()}, {"model": model}, steps=1))
