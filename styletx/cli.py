@@ -78,7 +78,10 @@ def _add_method(commands: Any, name: str, method: Any) -> None:
 
 
 def _add_option(command: argparse.ArgumentParser, option: Option) -> None:
-    flag, default = "--" + option.name.replace("_", "-"), "" if option.default is None else f" (default: {option.default})"
+    flag, default = (
+        "--" + option.name.replace("_", "-"),
+        "" if option.default is None else f" (default: {option.default})",
+    )
     if isinstance(option.allowed, Number):
         # float, then checked by the method itself: one place decides what is right, and says so
         command.add_argument(flag, type=float, default=option.default, metavar="N", help=option.allowed.help + default)
@@ -156,7 +159,9 @@ def _doctor(given: argparse.Namespace) -> int:
 def _lab(given: argparse.Namespace) -> int:
     start = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
     if not start.is_file():
-        raise FileNotFoundError(f"{start}: the lectures are not there; install from a clone: pip install -e '.[course]'")
+        raise FileNotFoundError(
+            f"{start}: the lectures are not there; install from a clone: pip install -e '.[course]'"
+        )
     root = start.parents[1]
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     command += [f"--LabApp.default_url=/lab/tree/{start.relative_to(root).as_posix()}", *given.extra]

@@ -34,12 +34,12 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     row = [("style", style)]
     for count in (1, 3, 5):
         layers = [f"relu{block}_1" for block in range(1, count + 1)]
-        run = reconstruct_style(style, layers, size=size // 2, device=device)
+        run = reconstruct_style(style, layers, size=max(96, size // 2), device=device)
         row.append((f"up to {layers[-1]}", run.finish()))
     yield "Style reconstruction: more and more layers", row
     row = [("content", content)]
     for layer in ("relu2_1", "relu4_1", "relu5_1"):
-        row.append((layer, reconstruct_content(content, layer, size=size // 2, device=device).finish()))
+        row.append((layer, reconstruct_content(content, layer, size=max(96, size // 2), device=device).finish()))
     yield "Content reconstruction: deeper and deeper", row
 
 
@@ -123,7 +123,10 @@ def _weights_note(name: str) -> str:
     if name == "laplacian":
         return "needs none"
     if name.startswith("vgg19-"):
-        key = {"vgg19-small": "weights/vgg19-small/encoder5.pth", "vgg19-normalised": "weights/vgg19-normalised/encoder3.pth"}
+        key = {
+            "vgg19-small": "weights/vgg19-small/encoder5.pth",
+            "vgg19-normalised": "weights/vgg19-normalised/encoder3.pth",
+        }
         return "here" if samples.available(key[name]) else "fetched when first named"
     from torchvision import models
 

@@ -35,12 +35,18 @@ def gatys(
     *,
     size: Annotated[int, Number(32, 4096, step=32, help="longer side of the result in pixels")] = 512,
     steps: Annotated[int, Number(1, 5000, step=10, help="budget of evaluations")] = 200,
-    style_weight: Annotated[float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")] = STYLE_WEIGHT,
+    style_weight: Annotated[
+        float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")
+    ] = STYLE_WEIGHT,
     content_weight: Annotated[float, Number(0, 1e6, log=True, help="α, the weight of the content (relative)")] = 1.0,
     tv_weight: Annotated[float, Number(0, 1e4, log=True, help="weight of total variation, against noise")] = TV_WEIGHT,
     style_scale: Annotated[float, Number(0.1, 4, step=0.1, help="size of the strokes")] = 1.0,
-    start: Annotated[str | Tensor, Choice(("content", "noise", "style"), help="what the optimisation starts from")] = "content",
-    encoder: Annotated[str | Encoder, Choice(("mini", "vgg19", "vgg16", "vgg19-small"), help="the network that looks")] = "mini",
+    start: Annotated[
+        str | Tensor, Choice(("content", "noise", "style"), help="what the optimisation starts from")
+    ] = "content",
+    encoder: Annotated[
+        str | Encoder, Choice(("mini", "vgg19", "vgg16", "vgg19-small"), help="the network that looks")
+    ] = "mini",
     pooling: Annotated[str, Choice(("max", "avg"), help="pooling of the encoder")] = "max",
     optimizer: Annotated[str, Choice(("lbfgs", "adam"), help="the optimiser")] = "lbfgs",
     recipe: Annotated[str | None, Choice((None, "paper"), help="the paper's own weights (VGG-19 only)")] = None,
@@ -54,8 +60,8 @@ def gatys(
     """Paint `content` in the style of `style`; gives a Run whose `finish()` is the picture (1, 3, H, W) in [0, 1].
 
     Weights are relative (see `styletx.objective`): they mean the same at every size and with every encoder.
-    `recipe="paper"` instead takes the paper's raw losses, with α/β = 10⁻³, no total variation, a noise start and one
-    level, on VGG-19 with normalised filters and average pooling. Pictures are samples' names, paths or tensors.
+    `recipe="paper"` instead takes the paper's raw losses, with α/β = 10⁻³, no total variation, a noise start and
+    one level, on VGG-19 with normalised filters and average pooling. Pictures are samples' names, paths or tensors.
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
     given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
@@ -69,7 +75,9 @@ def gatys(
     if recipe == "paper":
         if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
             raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")
-        network = load_encoder(encoder if isinstance(encoder, Encoder) else "vgg19", pooling="avg", normalised=True, device=device)
+        network = load_encoder(
+            encoder if isinstance(encoder, Encoder) else "vgg19", pooling="avg", normalised=True, device=device
+        )
         terms = [
             Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
             Match(_raw(gram_loss, "style"), style, style_layers, weight=1e3, scale=style_scale, name="style"),
@@ -84,7 +92,9 @@ def gatys(
     _check_sides(network, content=(content, content_layers), style=(style, style_layers))
     size_of = fit_size(*content.shape[-2:], longer=size)
     if isinstance(start, str):
-        start = {"content": content, "style": resize(style, size_of), "noise": noise_like(content, seed, size=size_of)}[start]
+        start = {"content": content, "style": resize(style, size_of), "noise": noise_like(content, seed, size=size_of)}[
+            start
+        ]
     start = resize(start, size_of)
     return synthesize(
         objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares, device=device
@@ -120,18 +130,34 @@ def gatys_objective(
     )
 
 
-def reconstruct_content(content: str | Tensor, layers: str | Iterable[str], *, size: int = 256, steps: int = 200,
-                        encoder: str | Encoder = "mini", pooling: str = "max", seed: int = 0,
-                        device: str | torch.device | None = None) -> Run:  # fmt: skip
+def reconstruct_content(
+    content: str | Tensor,
+    layers: str | Iterable[str],
+    *,
+    size: int = 256,
+    steps: int = 200,
+    encoder: str | Encoder = "mini",
+    pooling: str = "max",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> Run:
     """A picture, from noise, with the content's features at `layers` and nothing else asked (Gatys et al., Fig. 1)."""
     content = picture(content, size)
     objective = Objective(Match(content_loss, content, layers), Energy(value_range, RANGE_WEIGHT))
     return _from_noise(objective, content, size, steps, encoder, pooling, seed, device)
 
 
-def reconstruct_style(style: str | Tensor, layers: str | Iterable[str] = STYLE_LAYERS, *, size: int = 256, steps: int = 200,
-                      encoder: str | Encoder = "mini", pooling: str = "max", seed: int = 0,
-                      device: str | torch.device | None = None) -> Run:  # fmt: skip
+def reconstruct_style(
+    style: str | Tensor,
+    layers: str | Iterable[str] = STYLE_LAYERS,
+    *,
+    size: int = 256,
+    steps: int = 200,
+    encoder: str | Encoder = "mini",
+    pooling: str = "max",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> Run:
     """A texture, from noise, with the style's Gram matrices at `layers` (Gatys et al., Fig. 1; 2015)."""
     style = picture(style, size)
     objective = Objective(Match(gram_loss, style, layers), Energy(value_range, RANGE_WEIGHT))

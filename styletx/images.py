@@ -25,8 +25,20 @@ REC601 = (0.299, 0.587, 0.114)
 YIQ = (REC601, (0.59590059, -0.27455667, -0.32134392), (0.21153661, -0.52273617, 0.31119955))
 
 # EXIF's orientations 2 to 8, as what sets them right.
-_TURNS = dict(enumerate((Image.FLIP_LEFT_RIGHT, Image.ROTATE_180, Image.FLIP_TOP_BOTTOM, Image.TRANSPOSE,
-                         Image.ROTATE_270, Image.TRANSVERSE, Image.ROTATE_90), start=2))
+_TURNS = dict(
+    enumerate(
+        (
+            Image.FLIP_LEFT_RIGHT,
+            Image.ROTATE_180,
+            Image.FLIP_TOP_BOTTOM,
+            Image.TRANSPOSE,
+            Image.ROTATE_270,
+            Image.TRANSVERSE,
+            Image.ROTATE_90,
+        ),
+        start=2,
+    )
+)
 
 
 class ImageError(ValueError):
@@ -180,8 +192,13 @@ def to_png(image: Tensor, record: dict | None = None) -> bytes:
     return _encode(image, "PNG", record)
 
 
-def show(*images: Tensor, titles: list[str] | None = None, columns: int | None = None,
-         height: float = 2.6, title: str | None = None):
+def show(
+    *images: Tensor,
+    titles: list[str] | None = None,
+    columns: int | None = None,
+    height: float = 2.6,
+    title: str | None = None,
+):
     """The Figure of pictures (B, 3 or 1, H, W) in a row, or a grid of `columns`, each `height` inches high.
 
     It is closed before it is returned, so that a notebook shows it once. Raises ImageError without pictures,
@@ -197,8 +214,14 @@ def show(*images: Tensor, titles: list[str] | None = None, columns: int | None =
     aspects = [a.shape[1] / a.shape[0] for a in arrays]
     widths = [max(aspects[column::columns]) for column in range(columns)]
     above = 0.25 * rows * (titles is not None) + 0.35 * (title is not None)
-    figure, axes = plt.subplots(rows, columns, squeeze=False, layout="constrained", width_ratios=widths,
-                                figsize=(height * sum(widths), height * rows + above))
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        layout="constrained",
+        width_ratios=widths,
+        figsize=(height * sum(widths), height * rows + above),
+    )
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for axis in axes.flat:
         axis.axis("off")

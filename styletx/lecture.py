@@ -18,12 +18,18 @@ from torch import Tensor
 CONTENT, STYLE = "#0b6e99", "#b5461b"  # one colour for content and one for style, in every plot of the course
 
 
-def heat(maps: Tensor, low: float | None = None, high: float | None = None,
-         size: tuple[int, int] | None = None, colours: str = "inferno") -> Tensor:
+def heat(
+    maps: Tensor,
+    low: float | None = None,
+    high: float | None = None,
+    size: tuple[int, int] | None = None,
+    gamma: float = 1.0,
+    colours: str = "inferno",
+) -> Tensor:
     """Maps (C, h, w) as images (C, 3, h, w): `low` … `high` (default: their own range) through a colour map.
 
-    One range for all of them, so that bright means the same everywhere; `size` repeats pixels (nearest), so
-    that a coarse map looks as coarse as it is. Raises ValueError for another shape.
+    One range for all, so that bright means the same everywhere; `gamma` below 1 lifts small values; `size`
+    repeats pixels (nearest): a coarse map looks as coarse as it is. Raises ValueError for another shape.
     """
     from matplotlib import colormaps
 
@@ -32,7 +38,7 @@ def heat(maps: Tensor, low: float | None = None, high: float | None = None,
     maps = maps.detach().float().cpu()
     low = float(maps.min()) if low is None else low
     high = float(maps.max()) if high is None else high
-    values = ((maps - low) / max(high - low, 1e-12)).clamp(0, 1)
+    values = ((maps - low) / max(high - low, 1e-12)).clamp(0, 1) ** gamma
     images = torch.from_numpy(colormaps[colours](values.numpy())[..., :3]).float().permute(0, 3, 1, 2)
     return images if size is None else F.interpolate(images, size=size, mode="nearest-exact")
 
@@ -47,8 +53,7 @@ def numbers(*arrays: Tensor, titles: Sequence[str], signs: Sequence[str] = (), m
 
     heights, widths = zip(*(array.shape for array in arrays), strict=True)
     size = (0.5 * sum(widths) + 0.6 * len(arrays), 0.5 * max(heights) + 0.4)
-    figure, axes = plt.subplots(1, len(arrays), width_ratios=widths, squeeze=False, layout="constrained",
-                                figsize=size)
+    figure, axes = plt.subplots(1, len(arrays), width_ratios=widths, squeeze=False, layout="constrained", figsize=size)
     figure.get_layout_engine().set(wspace=0.12)
     for axis, array, title in zip(axes[0], arrays, titles, strict=True):
         spread = 1.6 * max(float(array.abs().max()), 1e-12)
@@ -65,7 +70,7 @@ def numbers(*arrays: Tensor, titles: Sequence[str], signs: Sequence[str] = (), m
         axis.text(-0.08, 0.5, sign, transform=axis.transAxes, ha="right", va="center", fontsize=18)
     for which, row, column, height, width, colour in marks:
         corner = (column - 0.5, row - 0.5)
-        frame = Rectangle(corner, width, height, fill=False, edgecolor=colour, lw=2.5, clip_on=False)
+        frame = Rectangle(corner, width, height, fill=False, edgecolor=colour, lw=2.5, clip_on=False, zorder=5)
         axes[0, which].add_patch(frame)
     plt.close(figure)
     return figure

@@ -41,7 +41,7 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
 
 
 def fingerprint(source: Any) -> str:
-    """sha256 of what was read: a file's bytes, an upload's bytes, or the values of a sample made here or of a tensor."""
+    """sha256 of what was read: a file's or an upload's bytes, or the values of a sample or of a tensor."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     if not isinstance(source, Tensor):

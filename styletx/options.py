@@ -1,6 +1,6 @@
 """What a method's argument may be, written once, in its signature: the command line and the panels read it there.
 
-    def gatys(content, style, *, size: Annotated[int, Number(64, 2048, step=32, help="...")] = 512, ...)
+def gatys(content, style, *, size: Annotated[int, Number(64, 2048, step=32, help="...")] = 512, ...)
 """
 
 import inspect
@@ -77,7 +77,9 @@ def check_options(method: Callable, values: dict[str, Any]) -> None:
             if value not in allowed.values:
                 raise ValueError(f"{option.name}: {value!r} is not one of {', '.join(map(str, allowed.values))}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{option.name}: {value!r} is not a number; it must be from {allowed.low} to {allowed.high}")
+            raise ValueError(
+                f"{option.name}: {value!r} is not a number; it must be from {allowed.low} to {allowed.high}"
+            )
         elif not allowed.low <= value <= allowed.high:
             raise ValueError(f"{option.name}: {value} is outside {allowed.low} … {allowed.high}")
         elif option.kind is int and int(value) != value:

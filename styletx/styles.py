@@ -36,13 +36,14 @@ def stained_glass(height: int, width: int, rng: np.random.Generator) -> Array:
     apart = np.linalg.norm(sites[cell[..., 0]] - sites[cell[..., 1]], axis=-1)
     lead = (near[..., 1] ** 2 - near[..., 0] ** 2) / (2 * apart)  # distance to the border between the two
     petals = 0.07 * np.sin(6 * np.arctan2(*(sites - (0.42, 0.40)).T)) + rng.normal(0, 0.045, 1400)
-    hues = _palette("#fff3b0 #ffc43d #f3722c #c1121f #6a0f49 #22307e #1d6fb8 #2bb3a3 #a7d676 #fff3b0",
-                    (radius * 3.4 + petals) % 1)
+    hues = _palette(
+        "#fff3b0 #ffc43d #f3722c #c1121f #6a0f49 #22307e #1d6fb8 #2bb3a3 #a7d676 #fff3b0", (radius * 3.4 + petals) % 1
+    )
     hues *= rng.uniform(0.72, 1.12, (1400, 1))
     streaks = _noise(y + 0.15 * _noise(y, x, 5, rng), x * 0.25, 60, rng)
     glass = hues[cell[..., 0]] * (1 + 0.16 * streaks + 0.10 * _noise(y, x, 16, rng))[..., None]
     glass *= (0.72 + 0.42 * np.clip(lead / 0.022, 0, 1))[..., None]  # light spreads in the middle of a piece
-    shine = np.exp(-((lead - 0.0016) / 0.0012) ** 2)[..., None] * 0.20
+    shine = np.exp(-(((lead - 0.0016) / 0.0012) ** 2))[..., None] * 0.20
     return _mix(np.array([0.05, 0.045, 0.06]) + shine, glass, _step(lead - 0.0042))
 
 
@@ -83,14 +84,14 @@ def waves(height: int, width: int, rng: np.random.Generator) -> Array:
         depth = y - 0.10 - 0.085 * i + size * (0.95 + 0.18 * np.sin(2.7 * count + i)) * swell
         depth = depth + 0.006 * rough * (-1) ** i
         bands = depth * (1 + 0.8 * swell) / size * 2.4 + 0.35 * soft
-        water = _palette("#0b2545 #13417a #2a6f9e #6fb1c4 #d9ead6 #1c5588 #0b2545", (bands * .5 + i * .1) % 1)
+        water = _palette("#0b2545 #13417a #2a6f9e #6fb1c4 #d9ead6 #1c5588 #0b2545", (bands * 0.5 + i * 0.1) % 1)
         line = np.where(np.abs((bands * 2.2) % 1 - 0.5) < 0.13, 0.72, 1)
         water *= (line * (1.05 - 0.25 * np.clip(depth / 0.12, 0, 1)))[..., None]
         picture = _mix(picture, water, _step(depth))
         lace = (0.011 + 0.006 * np.sin(along * 150 / (1 + 6 * size)) + 0.008 * lacy) * (0.35 + swell)
         foam = _step(depth + 0.004) * _step(lace - depth)
         picture = _mix(picture, _rgb("#f7f1de"), foam)
-        picture = _mix(picture, _rgb("#0a1c3a"), 0.85 * np.exp(-((depth + 0.005) / 0.0018) ** 2)[..., None])
+        picture = _mix(picture, _rgb("#0a1c3a"), 0.85 * np.exp(-(((depth + 0.005) / 0.0018) ** 2))[..., None])
     spray, side = Image.new("L", (2 * width, 2 * height)), 2 * max(height, width)
     for py, px, r in rng.uniform(0, 1, (420, 3)) * side:
         r = side * 0.0012 + 0.003 * r * (r / side) ** 2
@@ -102,7 +103,9 @@ def waves(height: int, width: int, rng: np.random.Generator) -> Array:
 def mosaic(height: int, width: int, rng: np.random.Generator) -> Array:
     """Tesserae laid in fans around a few centres, uneven, bevelled, with gold among the blue."""
     y, x = _grid(height, width)
-    centres = np.array([[.30, .28], [.22, .86], [.72, .68], [.86, .14], [1.08, .95], [.58, .02], [-.1, .5]])
+    centres = np.array(
+        [[0.30, 0.28], [0.22, 0.86], [0.72, 0.68], [0.86, 0.14], [1.08, 0.95], [0.58, 0.02], [-0.1, 0.5]]
+    )
     centres += rng.normal(0, 0.02, centres.shape)
     reach = (0.27, 0.25, 0.30, 0.24, 0.25, 0.2, 0.22)
     home = np.stack([np.hypot(y - a, x - b) / r for (a, b), r in zip(centres, reach, strict=True)]).argmin(0)
@@ -117,8 +120,10 @@ def mosaic(height: int, width: int, rng: np.random.Generator) -> Array:
     jitter = rng.uniform(0, 1, (3, 4096))
     edge = np.minimum(np.minimum(across, 1 - across), np.minimum(along, 1 - along))
     edge += 0.09 * (jitter[0][serial] - 0.5) + 0.05 * _noise(y, x, 90, rng)
-    schemes = ("#f4e3b2 #d9a441 #b3541e #7b1e2b #f4e3b2 #1f3b73 #2d6a9f #0f7173 #e0b94c #14213d",
-               "#14213d #1f4e8c #3a86a8 #9fd0c7 #f4e3b2 #d9a441 #a63c20 #14213d #2f7f86 #f0d58c")
+    schemes = (
+        "#f4e3b2 #d9a441 #b3541e #7b1e2b #f4e3b2 #1f3b73 #2d6a9f #0f7173 #e0b94c #14213d",
+        "#14213d #1f4e8c #3a86a8 #9fd0c7 #f4e3b2 #d9a441 #a63c20 #14213d #2f7f86 #f0d58c",
+    )
     where = (ring * 0.082 + home * 0.31 + 0.05 * (jitter[1][serial] - 0.5)) % 1
     hues = np.where((home % 2 == 0)[..., None], _palette(schemes[0], where), _palette(schemes[1], where))
     bevel = 0.16 * (np.clip(across * 5, 0, 1) - np.clip((1 - across) * 5, 0, 1)) * np.sign(dy)
@@ -137,8 +142,9 @@ def marbling(height: int, width: int, rng: np.random.Generator) -> Array:
     y = y + 0.075 * np.sin(2 * np.pi * x / 0.24)
     x = x + 0.055 * np.sin(2 * np.pi * y / 0.17 + 1.1) + 0.02 * np.sin(2 * np.pi * y / 0.061)
     field = 2.1 * _noise(y * 0.9, x * 0.9, 4, rng) + 0.7 * _noise(y, x, 9, rng) + 3.2 * y
-    hues = _palette("#10243f #1c4f73 #2f8f9d #e9dcc0 #e9dcc0 #e3a857 #c2502e #7d1d3f #f2e6cf #29335c #10243f",
-                    (field * 0.62) % 1)
+    hues = _palette(
+        "#10243f #1c4f73 #2f8f9d #e9dcc0 #e9dcc0 #e3a857 #c2502e #7d1d3f #f2e6cf #29335c #10243f", (field * 0.62) % 1
+    )
     vein = np.clip(2 - np.abs((field * 5.2) % 1 - 0.5) / 0.05, 0, 1)
     hues = _mix(hues, _rgb("#f6eddb"), 0.85 * vein[..., None])
     hues = hues * (1 + 0.05 * _noise(y, x, 60, rng))[..., None]
@@ -150,11 +156,21 @@ def halftone(height: int, width: int, rng: np.random.Generator) -> Array:
     y, x = _grid(height, width)
     sun = np.hypot(y - 0.36, x - 0.60)
     dim = 1 - _step(np.sin(14 * np.arctan2(y - 0.36, x - 0.60)) * sun * 0.07)[..., 0]
-    sky = (0.12 + 0.55 * (1 - dim) * np.exp(-1.2 * sun), 0.50 * dim * np.exp(-2.2 * sun),
-           np.clip(0.62 * (sun - 0.12) + 0.22 * dim, 0, 0.8), 0 * sun)
+    sky = (
+        0.12 + 0.55 * (1 - dim) * np.exp(-1.2 * sun),
+        0.50 * dim * np.exp(-2.2 * sun),
+        np.clip(0.62 * (sun - 0.12) + 0.22 * dim, 0, 0.8),
+        0 * sun,
+    )
     ball = (0 * y + 0.92, np.clip(0.15 + 2.2 * (y - 0.2), 0, 0.85), 0 * y, 0 * y)
     inks = _mix(np.stack(sky, -1), np.stack(ball, -1), _step(0.21 - sun))
-    hills = (.15, .55, .12, 0), (.75, .2, .02, 0), (.15, .1, .7, .02), (.1, .75, .35, .05), (.45, 0, .62, .2)
+    hills = (
+        (0.15, 0.55, 0.12, 0),
+        (0.75, 0.2, 0.02, 0),
+        (0.15, 0.1, 0.7, 0.02),
+        (0.1, 0.75, 0.35, 0.05),
+        (0.45, 0, 0.62, 0.2),
+    )
     for i, hill in enumerate(hills):
         below = y - 0.50 - 0.105 * i - 0.045 * np.sin((5 + i) * x + 1.9 * i) - 0.012 * _noise(x, x, 9, rng)
         fade = np.clip(below / 0.16, 0, 1)[..., None] * (-0.5, 1.0, 1.0, 1.0) + (1, 0.45, 0.5, 0.6)
@@ -179,7 +195,7 @@ def brush_strokes(height: int, width: int, rng: np.random.Generator) -> Array:
     for cy, cx, strength in whirls:
         r = np.hypot(y - cy, x - cx)
         stream = stream + strength * 0.24 * np.exp(-r / 0.12)
-        glow = np.maximum(glow, abs(strength) * (0.62 + 0.38 * np.cos(r * 62)) * np.exp(-(r / 0.15) ** 1.6))
+        glow = np.maximum(glow, abs(strength) * (0.62 + 0.38 * np.cos(r * 62)) * np.exp(-((r / 0.15) ** 1.6)))
     slope_y, slope_x = np.gradient(stream)  # paint flows along the stream's level lines
     flow_y, flow_x = np.stack([-slope_x, slope_y]) / (np.hypot(slope_y, slope_x) + 1e-9)
     value = np.clip(0.34 + 0.16 * _noise(y, x, 6, rng) + 0.62 * glow - 0.22 * (y - 0.4), 0, 1)
@@ -211,10 +227,9 @@ def pointillism(height: int, width: int, rng: np.random.Generator) -> Array:
     """Poplars and fields at dusk in dots of nearly pure colour, one in nine of them the complement."""
     y, x = _grid(height, width)
     scene = _palette("#37579b #6a97c9 #a9c3d8 #f0c7a6 #f4b183 #fbe3ab", y / 0.5 + 0.05 * _noise(y, x, 6, rng))
-    scene = _mix(scene, _rgb("#fff3c0"), np.exp(-(np.hypot(y - 0.36, x - 0.36) / 0.11) ** 2)[..., None])
+    scene = _mix(scene, _rgb("#fff3c0"), np.exp(-((np.hypot(y - 0.36, x - 0.36) / 0.11) ** 2))[..., None])
     ragged = 0.05 * _noise(y, x, 16, rng) + 0.025 * _noise(y, x, 34, rng)
-    fields = ("#f1cf5b #b9b04a #4f8f63 #2b5a78", "#e79a4b #cf6a4a #8a4b73 #3a3f7a",
-              "#cfd05a #6fae58 #2c7a64 #24456e")
+    fields = ("#f1cf5b #b9b04a #4f8f63 #2b5a78", "#e79a4b #cf6a4a #8a4b73 #3a3f7a", "#cfd05a #6fae58 #2c7a64 #24456e")
     leaves = "#1c3f5f #20695c #6aa84f #e6cf58", "#2b2f6b #7a3b69 #cf6a45 #f2b950"
     for row in range(4):
         ground = 0.47 + 0.15 * row + 0.02 * np.sin((4 + row) * x + 2 * row) + 0.12 * ragged
@@ -242,8 +257,14 @@ def pointillism(height: int, width: int, rng: np.random.Generator) -> Array:
 
 
 STYLES: dict[str, Callable[[int, int, np.random.Generator], Array]] = {
-    "stained-glass": stained_glass, "woodcut": woodcut, "waves": waves, "mosaic": mosaic,
-    "marbling": marbling, "halftone": halftone, "brush-strokes": brush_strokes, "pointillism": pointillism,
+    "stained-glass": stained_glass,
+    "woodcut": woodcut,
+    "waves": waves,
+    "mosaic": mosaic,
+    "marbling": marbling,
+    "halftone": halftone,
+    "brush-strokes": brush_strokes,
+    "pointillism": pointillism,
 }
 
 

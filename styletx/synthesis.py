@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .devices import free_memory
 from .encoders import Encoder, load_encoder
 from .images import fit_size, resize, to_png
+from .memory import HISTORY, check_memory, too_large
 from .objective import Level, Objective
 
 SMALLEST_LEVEL = 112  # longer side in pixels: below it a picture has no strokes left
 LINE_SEARCH = 20  # evaluations that one line search may take; PyTorch's default of 1 cuts it off
-HISTORY = 12  # pairs that L-BFGS remembers: more cost memory traffic and gained nothing measurable
 FIRST_MOVE = 0.02  # how far L-BFGS's first step moves a pixel on average, before it knows any curvature
 
 
@@ -183,48 +182,6 @@ def synthesize(
     return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares))
 
 
-def predict_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int]) -> int:
-    """Bytes that one evaluation takes at its peak: the features kept for the backward pass, and L-BFGS's history.
-
-    Counted per step of the encoder up to the deepest layer: a convolution keeps its (padded) input and its output;
-    half as much again for what lives for a moment. Measured against the true peak in the benchmarks.
-    """
-    height, width = size
-    total = height * width * 3 * (2 * HISTORY + 8)
-    deepest = max((encoder.layers.index(layer) for layer in layers), default=0)
-    stride, before = 1, 3
-    for name in encoder.layers[1 : deepest + 1]:
-        channels = encoder.channels(name)
-        if name.startswith("relu"):
-            continue  # works in place
-        step = encoder.steps[name] if name in encoder.steps else None
-        padded = before if getattr(step, "padding_mode", "zeros") == "reflect" else 0
-        kept = padded * height * width / stride**2
-        size_of = getattr(step, "stride", 1)
-        stride *= size_of[0] if isinstance(size_of, tuple) else size_of
-        kept += channels * height * width / stride**2 * (3 if name.startswith("pool") else 1)
-        total += kept
-        before = channels
-    return int(4 * 1.5 * total)
-
-
-def check_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int]) -> None:
-    """MemoryError, naming the size that would fit, where one evaluation would not fit into the device's memory."""
-    needed, free = predict_memory(encoder, layers, size), free_memory(encoder.device)
-    if needed > free:
-        raise MemoryError(_too_large(encoder, layers, size, free, f"about {needed / 2**30:.1f} GiB needed"))
-
-
-def _too_large(encoder: Encoder, layers: Sequence[str], size: tuple[int, int], free: int, why: str) -> str:
-    longer = max(size)
-    per_pixel = predict_memory(encoder, layers, size) / (size[0] * size[1])
-    fits = int(longer * math.sqrt(0.9 * free / per_pixel / (size[0] * size[1]))) // 16 * 16
-    return (
-        f"size: {size[1]}×{size[0]} does not fit into the memory of {encoder.device} with {encoder.name} ({why}, "
-        f"{free / 2**30:.1f} GiB free); a longer side of {max(16, min(fits, longer - 16))} would"
-    )
-
-
 class _Halt(Exception):
     """Raised inside an evaluation to leave an optimiser at once: stopped, or the budget is spent."""
 
@@ -260,8 +217,7 @@ class _Work:
                     )  # fmt: skip
                 problem.settle()
             except torch.OutOfMemoryError:
-                layers, free = self.objective.layers(), free_memory(self.encoder.device)
-                raise MemoryError(_too_large(self.encoder, layers, size, free, "out of memory")) from None
+                raise MemoryError(too_large(self.encoder, self.objective.layers(), size, "out of memory")) from None
             if self.halt.is_set():
                 return
 
@@ -276,7 +232,6 @@ class _Problem:
         self.lowest, self.best = math.inf, image.detach().clone()
         self.terms: dict[str, Tensor] = {}
         self.shares: dict[str, float] | None = None
-        self.cached: tuple[Tensor, Tensor] | None = None
 
     def evaluate(self) -> Tensor:
         """The scalar at x, with x.grad set: one evaluation of the budget."""
@@ -286,7 +241,9 @@ class _Problem:
             terms = self.level(self.x)
             total = sum(terms.values())
             if self.work.shares:
-                slopes = [torch.autograd.grad(t, self.x, retain_graph=True, allow_unused=True)[0] for t in terms.values()]
+                slopes = [
+                    torch.autograd.grad(t, self.x, retain_graph=True, allow_unused=True)[0] for t in terms.values()
+                ]
                 slopes = [torch.zeros_like(self.x) if s is None else s for s in slopes]
                 norms = torch.stack([s.norm() for s in slopes])
                 shares = (norms / norms.sum().clamp(min=1e-30)).tolist()
@@ -297,7 +254,9 @@ class _Problem:
         value = float(total.detach())
         if not math.isfinite(value) or not bool(slope.isfinite().all()):
             wrong = [name for name, term in terms.items() if not bool(term.isfinite())] or ["a gradient"]
-            raise FloatingPointError(f"objective: the term {wrong[0]} is not finite after {self.work.evaluations} evaluations")
+            raise FloatingPointError(
+                f"objective: the term {wrong[0]} is not finite after {self.work.evaluations} evaluations"
+            )
         self.x.grad = slope
         self.terms = {name: term.detach() for name, term in terms.items()}
         if self.work.shares:
@@ -319,7 +278,6 @@ class _Problem:
                 if attempt == 2:
                     raise
                 self.x.data.copy_(self.best)  # and a fresh optimiser: the history holds the way into the trouble
-                self.cached = None
 
     def _lbfgs(self) -> Iterator[None]:
         # PyTorch's L-BFGS has absolute tolerances and stalls silently on small losses: they are off, and the scalar
@@ -332,16 +290,18 @@ class _Problem:
         )  # fmt: skip
         settings = optimiser.param_groups[0]
         settings["lr"] = FIRST_MOVE * self.x.numel()  # the first step is −lr·g/|g|₁
-        self.remember(first * scale, self.x.grad * scale)
+        trials = [(self.x.detach().clone(), first * scale, self.x.grad * scale, self.terms, self.shares)]
+        yield
 
         def closure() -> Tensor:
-            # A step begins where the last line search has ended: that evaluation is not made twice.
-            if self.cached is not None and torch.equal(self.cached[0], self.x):
-                _, value, self.x.grad = self.cached
-                return value
+            # A step begins where the last line search has ended, at one of its trials: not evaluated twice.
+            for place, value, slope, _, _ in trials:
+                if torch.equal(place, self.x):
+                    self.x.grad = slope
+                    return value
             value = self.evaluate() * scale
             self.x.grad.mul_(scale)
-            self.remember(value, self.x.grad)
+            trials.append((self.x.detach().clone(), value, self.x.grad, self.terms, self.shares))
             return value
 
         while self.work.evaluations < self.end:
@@ -350,17 +310,17 @@ class _Problem:
             settings["lr"] = 1.0
             if self.work.evaluations == spent:
                 return  # the line search found nothing lower: a minimum to rounding
+            trials = [trial for trial in trials if torch.equal(trial[0], self.x)]
+            if trials:
+                *_, self.terms, self.shares = trials[0]
             yield
-
-    def remember(self, value: Tensor, slope: Tensor) -> None:
-        self.cached = (self.x.detach().clone(), value, slope.clone())
 
     def _adam(self) -> Iterator[None]:
         optimiser = torch.optim.Adam([self.x], lr=self.work.rate or 0.02)
         while self.work.evaluations < self.end:
             self.evaluate()
-            optimiser.step()
             yield
+            optimiser.step()
 
     @torch.no_grad()
     def settle(self) -> None:

@@ -72,7 +72,9 @@ def bad_files(folder):
 
 
 def test_bad_input_gives_one_line_and_status_two(tmp_path, capsys):
-    calls = [["gatys", str(tmp_path / name), "mosaic", "-o", str(tmp_path / "o.png"), *RUN] for name in bad_files(tmp_path)]
+    calls = [
+        ["gatys", str(tmp_path / name), "mosaic", "-o", str(tmp_path / "o.png"), *RUN] for name in bad_files(tmp_path)
+    ]
     good = ["gatys", "china", "mosaic", "-o", str(tmp_path / "o.png"), *RUN]
     calls += [
         [*good, "--encoder", "vgg91"],
@@ -156,8 +158,12 @@ def test_the_installed_command_runs(tmp_path):
     env = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     call = [sys.executable, "-m", "styletx.cli"]
     out = tmp_path / "o.png"
-    done = subprocess.run([*call, "gatys", "china", "mosaic", "-o", str(out), *RUN], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [*call, "gatys", "china", "mosaic", "-o", str(out), *RUN], env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert json.dumps(images.read_record(out))
-    bad = subprocess.run([*call, "gatys", "china", "nowhere", "-o", str(out), *RUN], env=env, capture_output=True, text=True)
+    bad = subprocess.run(
+        [*call, "gatys", "china", "nowhere", "-o", str(out), *RUN], env=env, capture_output=True, text=True
+    )
     assert bad.returncode == 2 and "Traceback" not in bad.stderr and len(bad.stderr.strip().splitlines()) == 1

@@ -286,8 +286,15 @@ def test_arrays_of_each_type_and_shape():
     assert pixel(images.from_array(np.full((2, 2, 3), 0.2)), 0, 0) == pytest.approx([0.2] * 3)
     assert pixel(images.from_array(np.ones((2, 2), bool)), 0, 0) == WHITE
     assert pixel(images.from_array(np.array([[[0, 0, 0, 0.25]]])), 0, 0) == pytest.approx([0.75] * 3)
-    for bad in (np.zeros((2, 2), int), np.zeros((2, 2, 2)), np.zeros(3), np.zeros((0, 2, 3)),
-                np.full((2, 2), 200.0), np.full((2, 2), np.nan), np.full((2, 2), -0.5)):
+    for bad in (
+        np.zeros((2, 2), int),
+        np.zeros((2, 2, 2)),
+        np.zeros(3),
+        np.zeros((0, 2, 3)),
+        np.full((2, 2), 200.0),
+        np.full((2, 2), np.nan),
+        np.full((2, 2), -0.5),
+    ):
         with pytest.raises(ImageError, match="right would be"):
             images.from_array(bad)
 
@@ -301,8 +308,12 @@ sides = st.integers(1, 24)
 @given(height=sides, width=sides, new_height=sides, new_width=sides, value=st.floats(0, 1))
 def test_resize_has_the_size_keeps_constants_and_the_range(height, width, new_height, new_width, value):
     constant = torch.full((1, 3, height, width), value)
-    torch.testing.assert_close(images.resize(constant, (new_height, new_width)),
-                               torch.full((1, 3, new_height, new_width), value), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        images.resize(constant, (new_height, new_width)),
+        torch.full((1, 3, new_height, new_width), value),
+        atol=1e-5,
+        rtol=0,
+    )
     image = (picture(2, 3, height, width) > 0.5).float()
     resized = images.resize(image, (new_height, new_width))
     assert resized.shape == (2, 3, new_height, new_width)

@@ -49,7 +49,9 @@ def test_raw_objective_is_the_formula(pictures, mini):
     area = (size[0] * size[1]) ** 0.5  # the style is square: same area as the photo
     reference = resize(style, (round(area), round(area)))
     with torch.no_grad():
-        expected = 2 * (gram(mini(photo, "relu2_1")["relu2_1"]) - gram(mini(reference, "relu2_1")["relu2_1"])).square().mean()
+        expected = (
+            2 * (gram(mini(photo, "relu2_1")["relu2_1"]) - gram(mini(reference, "relu2_1")["relu2_1"])).square().mean()
+        )
         assert float(level(photo)["gram"]) == pytest.approx(float(expected), rel=1e-4)
 
 

@@ -16,12 +16,12 @@ PACKAGE = ROOT / "styletx"
 FLOORS = [
     ["devices", "images", "options", "samples", "styles"],
     ["encoders", "statistics", "matting"],
-    ["losses", "networks", "segments"],
+    ["losses", "memory", "networks", "segments"],
     ["objective"],
     ["synthesis", "training"],
     ["inversion", "gatys", "wct", "photo_wct", "deep_photo", "video", "stereo", "audio"],
     ["evaluation", "methods"],
-    ["widgets", "cli", "demo", "recipes", "__main__"],
+    ["widgets", "cli", "demo", "gallery", "lecture", "recipes", "__main__"],
     ["__init__"],  # the names a lecture imports: above all
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}

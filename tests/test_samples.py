@@ -83,8 +83,7 @@ def test_info_says_credit_and_licence_of_every_picture():
     assert samples.info("beach-city").credit == "beach-city, Pexels (CC0)"
 
 
-@pytest.mark.parametrize("typed, meant", [("stary-night", "starry-night"), ("Mosaic", "mosaic"),
-                                          ("kodak", "kodak-01")])
+@pytest.mark.parametrize("typed, meant", [("stary-night", "starry-night"), ("Mosaic", "mosaic"), ("kodak", "kodak-01")])
 def test_unknown_names_suggest_the_nearest(typed, meant):
     for call in (samples.info, samples.load, samples.available):
         with pytest.raises(SampleError) as error:
@@ -108,8 +107,15 @@ def test_every_entry_is_complete():
 
 
 def test_the_dependencies_pictures_load_with_no_network(bare):
-    shapes = {"china": (427, 640), "flower": (427, 640), "astronaut": (512, 512), "chelsea": (300, 451),
-              "coffee": (400, 600), "rocket": (427, 640), "brick": (512, 512)}
+    shapes = {
+        "china": (427, 640),
+        "flower": (427, 640),
+        "astronaut": (512, 512),
+        "chelsea": (300, 451),
+        "coffee": (400, 600),
+        "rocket": (427, 640),
+        "brick": (512, 512),
+    }
     for name, shape in shapes.items():
         assert samples.available(name)
         image = samples.load(name)
@@ -145,11 +151,14 @@ def test_a_missing_dependency_says_so(monkeypatch):
 
 
 def test_importing_is_light():
-    code = ("import sys, styletx.samples as s; s.names(available=True); "
-            "heavy = 'matplotlib', 'skimage', 'sklearn', 'pooch', 'ipywidgets'; "
-            "print([m for m in heavy if m in sys.modules])")
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                         cwd=Path(samples.__file__).parents[1])
+    code = (
+        "import sys, styletx.samples as s; s.names(available=True); "
+        "heavy = 'matplotlib', 'skimage', 'sklearn', 'pooch', 'ipywidgets'; "
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(samples.__file__).parents[1]
+    )
     assert run.stdout.strip() == "[]"
 
 
@@ -263,8 +272,7 @@ def test_poochs_own_check_refuses_another_file(tiny, monkeypatch, tmp_path):
     monkeypatch.delenv("STYLETX_CACHE", raising=False)
     monkeypatch.setattr(samples, "_entries", lambda: {**LISTED, KEY: entry})
     monkeypatch.setattr(samples, "cache_folder", lambda: tmp_path / "user")
-    monkeypatch.setattr(pooch, "HTTPDownloader",
-                        lambda **_: lambda url, out, _: Path(out).write_bytes(served["data"]))
+    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: lambda url, out, _: Path(out).write_bytes(served["data"]))
     with pytest.raises(SampleError, match="could not be fetched"):
         samples.fetch(KEY)
     assert not (tmp_path / "user" / KEY).exists()
@@ -283,8 +291,9 @@ def test_the_shared_cache_is_what_samples_json_says(monkeypatch, bare):
     """Only where the shared cache lies beside the repository: elsewhere its files are not here."""
     monkeypatch.setenv("STYLETX_CACHE", str(SHARED))
     manifest = json.loads((SHARED / "manifest.json").read_text(encoding="utf-8"))
-    assert {k: (v["url"], v["sha256"], v["bytes"]) for k, v in manifest.items()} == \
-           {k: (v["url"], v["sha256"], v["bytes"]) for k, v in LISTED.items()}
+    assert {k: (v["url"], v["sha256"], v["bytes"]) for k, v in manifest.items()} == {
+        k: (v["url"], v["sha256"], v["bytes"]) for k, v in LISTED.items()
+    }
     for key, entry in LISTED.items():
         data = samples.fetch(key).read_bytes()
         assert hashlib.sha256(data).hexdigest() == entry["sha256"] and len(data) == entry["bytes"]

@@ -6,9 +6,10 @@ import threading
 import pytest
 import torch
 
-from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, synthesize
+from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, memory, synthesize
 from styletx import synthesis as module
-from styletx.synthesis import level_sizes, predict_memory, share_budget
+from styletx.memory import predict_memory
+from styletx.synthesis import level_sizes, share_budget
 
 LAYERS = ("relu1_1", "relu2_1")
 
@@ -168,16 +169,16 @@ def test_grad_mode_does_not_leak(objective, mini, photo):
 
 def test_shares_tell_who_is_pulling(photo, mini):
     """Two bowls with gradients 3 : 1."""
-    objective = Objective(
-        Energy(lambda x: 3 * x.mean(), name="strong"), Energy(lambda x: x.mean(), name="weak")
-    )
+    objective = Objective(Energy(lambda x: 3 * x.mean(), name="strong"), Energy(lambda x: x.mean(), name="weak"))
     step = next(synthesize(objective, mini, start=photo, steps=3, levels=1, shares=True))
     assert step.shares["strong"] == pytest.approx(0.75)
     assert sum(step.shares.values()) == pytest.approx(1)
 
 
 def test_shares_do_not_change_the_picture(objective, mini, photo):
-    plain, asked = (synthesize(objective, mini, start=photo, steps=8, shares=s).finish(progress=False) for s in (False, True))
+    plain, asked = (
+        synthesize(objective, mini, start=photo, steps=8, shares=s).finish(progress=False) for s in (False, True)
+    )
     assert torch.allclose(plain, asked, atol=1e-3)
 
 
@@ -194,7 +195,7 @@ def test_the_cached_evaluation_equals_a_long_run(photo, mini):
     x = photo.clone().requires_grad_(True)
     scale = 1 / float(torch.autograd.grad(value(x), x)[0].abs().mean())
     optimiser = torch.optim.LBFGS([x], lr=module.FIRST_MOVE * x.numel(), max_iter=1, max_eval=20,
-                                  history_size=module.HISTORY, line_search_fn="strong_wolfe",
+                                  history_size=memory.HISTORY, line_search_fn="strong_wolfe",
                                   tolerance_grad=0, tolerance_change=0)  # fmt: skip
 
     def closure():
@@ -203,10 +204,22 @@ def test_the_cached_evaluation_equals_a_long_run(photo, mini):
         loss.backward()
         return loss
 
-    for _ in range(last.number):
+    for _ in range(last.number - 1):  # the first Step is the start itself
         optimiser.step(closure)
         optimiser.param_groups[0]["lr"] = 1.0
     assert torch.allclose(last.raw, x.detach(), atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_terms_belong_to_the_picture_of_their_step(objective, mini, photo, optimizer):
+    """A line search may end at a trial that was not its last: the terms are those of where it ended."""
+    level = objective.at(tuple(photo.shape[-2:]), mini)
+    steps = list(synthesize(objective, mini, start=photo, steps=25, levels=1, optimizer=optimizer))
+    assert torch.equal(steps[0].raw, photo)
+    for step in steps[:-1]:
+        with torch.no_grad():
+            expected = {name: float(value) for name, value in level(step.raw).items()}
+        assert step.losses == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_notebook_shows_what_is_there_without_computing(objective, mini, photo):
@@ -218,7 +231,7 @@ def test_a_notebook_shows_what_is_there_without_computing(objective, mini, photo
 def test_memory_is_predicted_before_the_run(objective, mini, monkeypatch):
     small, large = (predict_memory(mini, ["relu5_1"], (s, s)) for s in (128, 256))
     assert large == pytest.approx(4 * small, rel=0.02)
-    monkeypatch.setattr(module, "free_memory", lambda device: 200 * 2**20)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 200 * 2**20)
     with pytest.raises(MemoryError, match=r"a longer side of (\d+) would") as caught:
         synthesize(objective, mini, start=torch.rand(1, 3, 64, 64), size=2048, steps=5)
     fits = int(str(caught.value).split("longer side of ")[1].split()[0])

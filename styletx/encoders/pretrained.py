@@ -2,6 +2,7 @@
 
 import difflib
 from pathlib import Path
+from pickle import UnpicklingError
 from urllib.error import URLError
 
 import torch
@@ -16,7 +17,11 @@ from .network import Affine, Encoder, EncoderError, Fire, normalise, pool_step, 
 
 NAMES = ("mini", "vgg19", "vgg16", "alexnet", "squeezenet1_1", "vgg19-small", "vgg19-normalised", "laplacian")
 MINI_CHANNELS = (16, 48, 80, 128, 128)
-VGG19, VGG16 = (2, 2, 4, 4, 4), (2, 2, 3, 3, 3)  # convolutions in each block
+VGG_BLOCKS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}  # convolutions in each block
+TORCHVISION_LAYERS = {
+    "alexnet": "conv1 relu1 pool1 conv2 relu2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5",
+    "squeezenet1_1": "conv1 relu1 pool1 fire2 fire3 pool3 fire4 fire5 pool5 fire6 fire7 fire8 fire9",
+}
 WEIGHTS = Path(__file__).parents[1] / "weights"
 # The photos that `normalised=True` rescales on: those that the dependencies bring, so that it works offline.
 NORMALISATION_PHOTOS = ("china", "flower", "astronaut", "chelsea", "coffee", "rocket")
@@ -57,7 +62,7 @@ def load_encoder(
 
 def mini_encoder(pooling: str = "max") -> Encoder:
     """The bare architecture of `mini`, untrained: VGG-19's layout to relu5_1 at about a quarter of its width."""
-    steps = vgg_steps(MINI_CHANNELS, VGG19, pooling, padding_mode="reflect", last="relu5_1")
+    steps = vgg_steps(MINI_CHANNELS, VGG_BLOCKS["vgg19"], pooling, padding_mode="reflect", last="relu5_1")
     return Encoder("mini", steps, Affine([0.45] * 3, [0.25] * 3), pooling)
 
 
@@ -72,24 +77,18 @@ def _torchvision(name: str, pooling: str, weights: str | Path | None) -> Encoder
     """vgg19, vgg16, alexnet and squeezenet1_1 with torchvision's weights, fetched and hash-checked by torchvision."""
     from torchvision import models
 
-    if name.startswith("vgg"):
-        steps = vgg_steps((64, 128, 256, 512, 512), VGG19 if name == "vgg19" else VGG16, pooling)
-        indices = {step: index for index, step in enumerate(steps)}
-    elif name == "alexnet":
-        features = models.alexnet(weights=None).features
-        names = "conv1 relu1 pool1 conv2 relu2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5".split()
-        steps = dict(zip(names, features, strict=True))
+    if name in VGG_BLOCKS:
+        steps = vgg_steps((64, 128, 256, 512, 512), VGG_BLOCKS[name], pooling)
     else:
-        features = models.squeezenet1_1(weights=None).features
-        names = "conv1 relu1 pool1 fire2 fire3 pool3 fire4 fire5 pool5 fire6 fire7 fire8 fire9".split()
-        steps = {n: Fire(f) if n.startswith("fire") else f for n, f in zip(names, features, strict=True)}
-    if not name.startswith("vgg"):
-        indices = {step: index for index, step in enumerate(steps)}
-        for step, module in steps.items():
-            if isinstance(module, nn.MaxPool2d):
-                steps[step] = pool_step(pooling, module.kernel_size, module.stride, module.ceil_mode)
-            elif isinstance(module, nn.ReLU):
-                steps[step] = nn.ReLU()
+        steps = {}
+        bare = getattr(models, name)(weights=None).features
+        for step, module in zip(TORCHVISION_LAYERS[name].split(), bare, strict=True):
+            if step.startswith("pool"):
+                module = pool_step(pooling, module.kernel_size, module.stride, module.ceil_mode)
+            elif step.startswith("relu"):
+                module = nn.ReLU()  # theirs overwrites the value before it, which may have been asked for
+            steps[step] = Fire(module) if step.startswith("fire") else module
+    indices = {step: index for index, step in enumerate(steps)}
     prepare = Affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     encoder = Encoder(name, steps, prepare, pooling)
     if weights == "random":
@@ -103,7 +102,7 @@ def _torchvision(name: str, pooling: str, weights: str | Path | None) -> Encoder
         except (URLError, OSError, RuntimeError) as error:
             raise EncoderError(
                 f"encoder: the weights of {name} could not be fetched from {entry.url} ({error}); connect once, put "
-                f"that file into {Path(torch.hub.get_dir()) / 'checkpoints'}, or take \"mini\", which needs none"
+                f'that file into {Path(torch.hub.get_dir()) / "checkpoints"}, or take "mini", which needs none'
             ) from None
     renamed = {}
     for step, index in indices.items():
@@ -119,7 +118,7 @@ def _public(name: str, pooling: str, weights: str | Path | None) -> Encoder:
     """vgg19-small and vgg19-normalised: public weights whose first 1×1 convolution makes BGR 0–255 minus mean."""
     small = name == "vgg19-small"
     channels, last = ((16, 32, 64, 128, 128), "relu5_1") if small else ((64, 128, 256, 512, 512), "relu3_1")
-    steps = vgg_steps(channels, VGG19, pooling, padding_mode="reflect", last=last)
+    steps = vgg_steps(channels, VGG_BLOCKS["vgg19"], pooling, padding_mode="reflect", last=last)
     encoder = Encoder(name, steps, nn.Conv2d(3, 3, 1), pooling)
     if weights == "random":
         return _random(encoder)
@@ -131,7 +130,9 @@ def _public(name: str, pooling: str, weights: str | Path | None) -> Encoder:
     else:
         old = list(dict.fromkeys(entry.rsplit(".", 1)[0] for entry in state))
     new = ["prepare", *(s for s in steps if s.startswith("conv"))]
-    renamed = {f"{n}.{part}": state[f"{o}.{part}"] for n, o in zip(new, old, strict=True) for part in ("weight", "bias")}
+    renamed = {
+        f"{n}.{part}": state[f"{o}.{part}"] for n, o in zip(new, old, strict=True) for part in ("weight", "bias")
+    }
     prepare = {part: renamed.pop(f"prepare.{part}") for part in ("weight", "bias")}
     encoder.prepare.load_state_dict(prepare)
     return _fill(encoder, renamed)
@@ -156,7 +157,7 @@ def _read(path: Path) -> dict:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, torch.serialization.pickle.UnpicklingError) as e:
+    except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as e:
         reason = str(e).splitlines()[0][:120] if str(e) else type(e).__name__
         raise EncoderError(f"weights: {path} is damaged or no weights file ({reason})") from None
 

@@ -1,5 +1,7 @@
 """Figures that take too long for a lecture: made by `make gallery`, kept here as files, shown by `figure`."""
 
+import base64
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,6 @@ FOLDER = Path(__file__).parent
 def figure(name: str, alt: str) -> Any:
     """The kept figure of that name for a notebook, with its alternative text. FileNotFoundError where there is none."""
     from IPython.display import HTML
-
-    import base64
-    import html
 
     path = FOLDER / f"{name}.jpg"
     if not path.is_file():

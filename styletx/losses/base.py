@@ -36,6 +36,10 @@ class Loss:
         return self.distance(self.statistic(features, weights), target)
 
     def __call__(
-        self, features: Tensor, reference: Tensor, weights: Tensor | None = None, reference_weights: Tensor | None = None
+        self,
+        features: Tensor,
+        reference: Tensor,
+        weights: Tensor | None = None,
+        reference_weights: Tensor | None = None,
     ) -> Tensor:
         return self.distance(self.statistic(features, weights), self.statistic(reference, reference_weights))

@@ -21,8 +21,21 @@ from ..samples import load
 
 Strip = tuple[list[Tensor], list[str], dict]
 SIZE = 384
-PAINTINGS = ("starry-night", "great-wave", "the-scream", "composition-vii", "water-lilies", "wheat-field-with-cypresses")
+PAINTINGS = (
+    "starry-night",
+    "great-wave",
+    "the-scream",
+    "composition-vii",
+    "water-lilies",
+    "wheat-field-with-cypresses",
+)
 PHOTO, PAINTING = "kodak-21", "starry-night"
+
+
+def header() -> Strip:
+    """The photo, and what three paintings make of it: the README's first picture."""
+    pictures = [gatys(PHOTO, name, size=512, steps=300).finish(progress=False) for name in PAINTINGS[:3]]
+    return [resize(load(PHOTO), 512), *pictures], ["the photograph", "Starry Night", "The Great Wave", "The Scream"], {}
 
 
 def six_paintings() -> Strip:
@@ -37,7 +50,11 @@ def six_paintings() -> Strip:
 
 def painters() -> Strip:
     """The photo and the six paintings themselves."""
-    return [load(PHOTO, SIZE), *(load(n, 256) for n in PAINTINGS)], ["photo", *(n.replace("-", " ") for n in PAINTINGS)], {}
+    return (
+        [load(PHOTO, SIZE), *(load(n, 256) for n in PAINTINGS)],
+        ["photo", *(n.replace("-", " ") for n in PAINTINGS)],
+        {},
+    )
 
 
 def content_reconstruction() -> Strip:
@@ -153,10 +170,10 @@ def failures() -> Strip:
 
 FIGURES: dict[str, Callable[[], Strip]] = {
     function.__name__: function
-    for function in (six_paintings, painters, content_reconstruction, style_reconstruction, alpha_beta, gamma, pooling,
+    for function in (header, six_paintings, painters, content_reconstruction, style_reconstruction, alpha_beta, gamma, pooling,
                      starts, optimisers, four_pictures, coarse_to_fine, scales, failures)
 }  # fmt: skip
-COLUMNS = {"six_paintings": 3, "failures": 3, "starts": 2, "four_pictures": 4}
+COLUMNS = {"header": 4, "six_paintings": 3, "failures": 3, "starts": 2, "four_pictures": 4}
 
 
 def main(arguments: list[str] | None = None) -> None:

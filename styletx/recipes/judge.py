@@ -42,7 +42,9 @@ def distances(encoder: Encoder, pictures: Sequence[Tensor]) -> dict[str, dict[st
     first, second = np.triu_indices(len(pictures), 1)
     return {
         name: {
-            layer: np.array([float(loss(features[i][layer], features[j][layer])) for i, j in zip(first, second, strict=True)])
+            layer: np.array(
+                [float(loss(features[i][layer], features[j][layer])) for i, j in zip(first, second, strict=True)]
+            )
             for layer in LAYERS
         }
         for name, loss in (("gram", gram_loss), ("content", content_loss))
@@ -79,7 +81,8 @@ def gram_ratio(judge: Encoder, result: Tensor, photo: Tensor, style: Tensor) -> 
 def patch_ratio(result: Tensor, photo: Tensor, style: Tensor, directions: int = 128) -> float:
     """Sliced Wasserstein distance of 7×7 patches, result to style over photo to style, mean over the bands.
 
-    On the bands of a Laplacian pyramid without its low-pass: the right colours alone do not win.
+    On the bands of a Laplacian pyramid without its low-pass: the right colours alone do not win. W₂ over random
+    directions (the root of the mean square), at the bands with at least 7×7 positions; every scale counts alike.
     """
     pyramid, generator = Laplacian(), torch.Generator().manual_seed(0)
     bands = [name for name in pyramid.layers if name.startswith("band")]
@@ -87,22 +90,22 @@ def patch_ratio(result: Tensor, photo: Tensor, style: Tensor, directions: int = 
     factor = (size[0] * size[1] / (style.shape[-2] * style.shape[-1])) ** 0.5
     style = resize(style, (round(style.shape[-2] * factor), round(style.shape[-1] * factor)))
     seen = [pyramid(picture, bands) for picture in (result, resize(photo, size), style)]
+    axes = torch.randn(directions, 3 * 49, generator=generator)
+    axes = axes / axes.norm(dim=1, keepdim=True)
     ratios = []
     for band in bands:
-        axes = torch.randn(directions, 3 * 49, generator=generator)
-        axes = axes / axes.norm(dim=1, keepdim=True)
-        levels = torch.linspace(0, 1, 513)[1::2]
-        clouds = [axes @ F.unfold(f[band], min(7, *f[band].shape[-2:]))[0] if min(f[band].shape[-2:]) >= 7 else None for f in seen]
-        if any(cloud is None for cloud in clouds):
-            continue
-        quantiles = [_quantiles(cloud, levels) for cloud in clouds]
-        ratios.append(float((quantiles[0] - quantiles[2]).square().mean() / (quantiles[1] - quantiles[2]).square().mean()))
-    return float(np.mean(ratios)) ** 0.5
+        if min(min(f[band].shape[-2:]) for f in seen) < 7:
+            break
+        mine, photos, styles = (_quantiles(axes @ F.unfold(f[band], 7)[0]) for f in seen)
+        near, far = ((q - styles).square().mean().sqrt() for q in (mine, photos))
+        ratios.append(float(near / far))
+    return float(np.mean(ratios))
 
 
-def _quantiles(cloud: Tensor, levels: Tensor) -> Tensor:
-    ordered = cloud.sort(dim=1).values
-    return ordered[:, (levels * (ordered.shape[1] - 1)).round().long()]
+def _quantiles(clouds: Tensor, count: int = 256) -> Tensor:
+    """Each row's values at `count` evenly spread ranks: samples of different sizes compare."""
+    ranks_ = ((torch.arange(count) + 0.5) / count * clouds.shape[1]).long()
+    return clouds.sort(dim=1).values[:, ranks_]
 
 
 def nearest_photo(result: Tensor) -> str:
@@ -124,7 +127,9 @@ def stylisations(encoder: str | Encoder, judge: Encoder, size: int = 384, steps:
     """`gatys` with its defaults on the five pairs, each judged three ways."""
     rows = []
     for content, style in PAIRS:
-        result = gatys(content, style, encoder=encoder, size=size, steps=steps, device="cpu", **options).finish(progress=False)
+        result = gatys(content, style, encoder=encoder, size=size, steps=steps, device="cpu", **options).finish(
+            progress=False
+        )
         photo, painting = load(content), load(style)
         ratio = gram_ratio(judge, result, photo, painting)
         rows.append({

@@ -153,7 +153,9 @@ class Teacher:
         self.small = load_encoder("vgg19-small", device=device)
         state = torch.load(samples.fetch("weights/vgg19-small/encoder5.pth"), map_location=device, weights_only=True)
         # The small network was trained with these linear maps back to VGG-19's 512 channels.
-        self.maps = {n: (state["model"][f"conv{n[4]}1_aux.weight"], state["model"][f"conv{n[4]}1_aux.bias"]) for n in LAYERS[3:]}
+        self.maps = {
+            n: (state["model"][f"conv{n[4]}1_aux.weight"], state["model"][f"conv{n[4]}1_aux.bias"]) for n in LAYERS[3:]
+        }
         self.scale: dict[str, Tensor] = {}
 
     @torch.no_grad()
@@ -173,12 +175,16 @@ class Heads(nn.Module):
     def __init__(self, student: Encoder):
         super().__init__()
         widths = [student.channels(layer) for layer in LAYERS]
-        self.maps = nn.ModuleDict({n: nn.Linear(w, t) for n, w, t in zip(LAYERS, widths, TEACHER_CHANNELS, strict=True)})
+        self.maps = nn.ModuleDict(
+            {n: nn.Linear(w, t) for n, w, t in zip(LAYERS, widths, TEACHER_CHANNELS, strict=True)}
+        )
         self.log_scale = nn.ParameterDict({n: nn.Parameter(torch.zeros(())) for n in LAYERS})
         self.pixels = nn.ModuleDict({n: nn.Conv2d(w, 48, 1) for n, w in zip(LAYERS[3:], widths[3:], strict=True)})
 
 
-def distillation_terms(mine: dict, theirs: dict, image: Tensor, heads: Heads, generator: torch.Generator) -> dict[str, Tensor]:
+def distillation_terms(
+    mine: dict, theirs: dict, image: Tensor, heads: Heads, generator: torch.Generator
+) -> dict[str, Tensor]:
     """The four terms of this module's first lines, each summed over the layers."""
     terms = dict.fromkeys(("kernel", "gram", "features", "pixels"), 0.0)
     for name in LAYERS:
@@ -213,7 +219,7 @@ def _pair_distances(grams: Tensor) -> Tensor:
 
 @torch.no_grad()
 def settle(student: Encoder, pictures: Tensor) -> Encoder:
-    """Scale every layer by one factor, so that its mean activation is 1; one per *layer* leaves the kernels as learnt."""
+    """Scale every layer by one factor, so that its mean activation is 1; kernels stay as learnt but for a scale."""
     relus = [name for name in student.layers if name.startswith("relu")]
     features = student(pictures, relus)
     before = 1.0
@@ -271,8 +277,15 @@ def main(arguments: list[str] | None = None) -> None:
 
     log, shown = [], tqdm(total=options.steps, desc="mini")
     parts = {"student": student, "heads": heads}
-    for progress in fit(losses, parts, steps=options.steps, rate=options.rate, seed=options.seed,
-                        keep={"stylised": stylised}, checkpoint=options.checkpoint):
+    for progress in fit(
+        losses,
+        parts,
+        steps=options.steps,
+        rate=options.rate,
+        seed=options.seed,
+        keep={"stylised": stylised},
+        checkpoint=options.checkpoint,
+    ):
         shown.update(progress.number - shown.n)
         shown.set_postfix({k: f"{v:.3f}" for k, v in progress.losses.items()}, refresh=False)
         if progress.number % 100 == 0:

@@ -11,6 +11,7 @@ from ..options import Choice, Number, Option
 
 SMALLEST = 1e-3  # the least positive value on a logarithmic scale that begins at 0
 REACH = 4  # a slider ends at four times the default: on all of 1 … 5000 one pixel would be twenty steps
+NONE = ""  # a Dropdown takes None for "nothing is selected"
 TYPED = 10_000  # more values than a slider can hold: to be typed
 
 
@@ -22,14 +23,16 @@ def control(option: Option, value: Any = None) -> widgets.Widget:
     allowed, value = option.allowed, option.default if value is None else value
     common = dict(description=label(option.name))
     if isinstance(allowed, Choice):
-        made = widgets.Dropdown(options=[(shown(v), v) for v in allowed.values], value=value, **common)
+        values = [(shown(v), NONE if v is None else v) for v in allowed.values]
+        made = widgets.Dropdown(options=values, value=NONE if value is None else value, **common)
     elif allowed.log:
         made = _log_slider(allowed, value, common)
     elif option.kind is int:
         made = _whole_slider(option, value, common)
     else:
-        made = widgets.FloatSlider(value, min=allowed.low, max=allowed.high, step=allowed.step, readout_format=".4g",
-                                   continuous_update=False, **common)  # fmt: skip
+        digits = max(0, math.ceil(-math.log10(allowed.step)))
+        made = widgets.FloatSlider(value, min=allowed.low, max=allowed.high, step=allowed.step,
+                                   readout_format=f".{digits}f", continuous_update=False, **common)  # fmt: skip
     set_help(made, allowed.help)
     made.add_class("stx-control")
     return made
@@ -58,17 +61,21 @@ def _whole_slider(option: Option, value: int, common: dict) -> widgets.Widget:
 
 def plain(widget: widgets.Widget, option: Option) -> Any:
     """The value of a control as the method wants it."""
-    return int(widget.value) if option.kind is int else widget.value
+    if isinstance(option.allowed, Choice):
+        return None if widget.value == NONE else widget.value
+    return int(widget.value) if option.kind is int else float(widget.value)
 
 
 def label(name: str) -> str:
     """An argument's name as a reader sees it."""
-    return name.replace("_", " ").replace("tv ", "smoothness ").replace("lbfgs", "L-BFGS")
+    return name.replace("_", " ")
 
 
 def shown(value: Any) -> str:
     """A value as a reader sees it."""
-    return {None: "none", "lbfgs": "L-BFGS", "adam": "Adam"}.get(value, str(value)) if not isinstance(value, float) else f"{value:g}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return {None: "none", NONE: "none", "lbfgs": "L-BFGS", "adam": "Adam"}.get(value, str(value))
 
 
 def set_help(widget: widgets.Widget, text: str) -> None:

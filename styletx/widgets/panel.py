@@ -257,7 +257,7 @@ class Panel(widgets.VBox):
         left = job.seconds_left() if running else None
         if left is not None:
             words.append(f"about {max(left, 1):.0f} s left" if left < 90 else f"about {left / 60:.0f} min left")
-        if job and job.over and job.took:
+        if job and job.over and job.image is not None:
             words.append(f"{job.took:.1f} s")
         self.status.value = (f'<div class="stx-status" role="status"><progress max="1" value="{share:.3f}" aria-label="progress">'
                              f"{share:.0%}</progress><span>{' · '.join(words)}</span></div>")  # fmt: skip
@@ -267,7 +267,7 @@ class Panel(widgets.VBox):
 
     def _show_settings(self) -> None:
         terms = [f"<dt>{label(n)}</dt><dd>{html.escape(shown(w.value))}</dd>" for n, w in self.controls.items()
-                 if self._options[n].default != w.value or isinstance(self._options[n].allowed, Number)]  # fmt: skip
+                 if self._options[n].default != plain(w, self._options[n]) or isinstance(self._options[n].allowed, Number)]  # fmt: skip
         self._settings.value = f'<dl class="stx-settings">{"".join(terms)}</dl>'
 
     def _show_error(self, error: BaseException) -> None:

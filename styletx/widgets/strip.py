@@ -48,8 +48,8 @@ def _strip(frames: list[Frame], alt: str, longer: int, quality: int) -> str:
         )
         film.append(f'<label for="{key}-{k}"><img alt="" src="{data_url(frame.image, 96, 66)}"><span>{moment}</span></label>')
         rules.append(f"#{key}-{k}:checked~.stx-frames .f{k}{{display:block}}"
-                     f"#{key}-{k}:checked~.stx-film label:nth-child({k + 1}){{border-color:#b5461b;opacity:1}}"
-                     f"#{key}-{k}:focus-visible~.stx-film label:nth-child({k + 1}){{outline:3px solid #0b6e99}}")  # fmt: skip
+                     f"#{key}-{k}:checked~.stx-film label:nth-child({k + 1}){{border-color:var(--stx-style);opacity:1}}"
+                     f"#{key}-{k}:focus-visible~.stx-film label:nth-child({k + 1}){{outline:3px solid var(--stx-content)}}")  # fmt: skip
     return (f'<div class="stx-strip" role="radiogroup" aria-label="how the picture formed: choose a moment">'
             f'<style>{"".join(rules)}</style>{"".join(radios)}<div class="stx-frames">{"".join(pictures)}</div>'
             f'<div class="stx-film">{"".join(film)}</div></div>')  # fmt: skip

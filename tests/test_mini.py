@@ -1,0 +1,121 @@
+"""styletx/weights/mini.safetensors and styletx/recipes: is `mini` a real encoder? Judged on pictures it never saw."""
+
+import numpy as np
+import pytest
+import torch
+
+from styletx import gram_loss, load, load_encoder
+from styletx.encoders import WEIGHTS
+from styletx.images import resize
+from styletx.recipes import judge, mini
+
+
+@pytest.fixture(scope="module")
+def vgg(request):
+    request.getfixturevalue("cache_of_module")
+    return load_encoder("vgg19-normalised", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def cache_of_module():
+    from conftest import SHARED_CACHE
+
+    if not SHARED_CACHE.is_dir():
+        pytest.skip("../shared/cache, the public pictures and weights, is not beside this repository")
+
+
+def test_ranks_pictures_as_vgg19_does(vgg):
+    """Spearman correlation over all pairs of 21 pictures; over the 12 photos alone at least 0.9."""
+    encoder = load_encoder("mini", device="cpu")
+    found = judge.ranks(encoder, vgg, judge.PHOTOS + judge.PAINTINGS + judge.TEXTURES)
+    assert all(value >= 0.95 for value in found["gram"].values()), found
+    assert all(value >= 0.93 for value in found["content"].values()), found
+    photos = judge.ranks(encoder, vgg, judge.PHOTOS)
+    assert all(value >= 0.9 for value in photos["gram"].values()), photos
+
+
+def test_stylises_nearly_as_well_as_the_public_small_network(vgg):
+    """`gatys` with its defaults on five pairs, judged by VGG-19, by patches of a pyramid, and by edges."""
+    rows = judge.stylisations("mini", vgg)
+    theirs = judge.stylisations("vgg19-small", vgg)
+    ratio, public = (float(np.mean([row["gram"] for row in found])) for found in (rows, theirs))
+    assert ratio <= 0.11 and ratio <= 1.2 * public, (ratio, public)
+    assert float(np.mean([row["patches"] for row in rows])) <= 0.5
+    assert [row["nearest"] for row in rows] == [row["content"] for row in rows]
+
+
+def test_no_dead_channels_and_mean_activations_of_one(cache_of_module):
+    encoder = load_encoder("mini", device="cpu")
+    relus = [name for name in encoder.layers if name.startswith("relu")]
+    photos = [load(name, size=256) for name in judge.PHOTOS]
+    features = [encoder(photo, relus) for photo in photos]
+    for layer in relus:
+        cloud = torch.cat([f[layer][0].flatten(1) for f in features], 1)
+        assert bool((cloud > 0).any(1).all()), f"{layer} has a channel that never fires"
+        assert 0.6 < float(cloud.mean()) < 1.6, (layer, float(cloud.mean()))
+
+
+def test_weights_are_small_enough():
+    assert (WEIGHTS / "mini.safetensors").stat().st_size <= 2_000_000
+
+
+def test_judges_on_known_cases():
+    """The judges themselves: a style is at distance 0 from itself, a photo at ratio 1 from its own start."""
+    photo, style = load("china", size=96), load("mosaic", size=96)
+    style = resize(style, tuple(photo.shape[-2:]))
+    encoder = load_encoder("mini", device="cpu")
+    assert all(value == pytest.approx(1, rel=1e-4) for value in judge.gram_ratio(encoder, photo, photo, style).values())
+    assert all(value == pytest.approx(0, abs=1e-6) for value in judge.gram_ratio(encoder, style, photo, style).values())
+    assert judge.patch_ratio(photo, photo, style) == pytest.approx(1)
+    assert judge.patch_ratio(style, photo, style) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_held_out_are_held_out(tmp_path):
+    from styletx.images import write
+
+    for name in ("starry-night", "my-own"):
+        write(torch.rand(1, 3, 140, 150), tmp_path / f"{name}.png")
+    assert set(judge.PAINTINGS) == set(mini.HELD_OUT)
+    assert len(mini.folder_pictures(tmp_path, 192, "test")) == 1
+    with pytest.raises(SystemExit, match="no .jpg"):
+        mini.folder_pictures(tmp_path / "nothing", 192, "test")
+
+
+def test_pair_distances_by_hand():
+    grams = torch.tensor([[[1.0]], [[3.0]], [[0.0]]])
+    assert mini._pair_distances(grams).tolist() == [4.0, 1.0, 9.0]
+
+
+def test_a_perfect_student_has_no_loss():
+    """Kernel and Gram terms vanish where the student's features are the teacher's, turned: they see inner products."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(4, 3, mini.CROP, mini.CROP, generator=generator)
+    encoder = mini.load_random_mini()
+    heads = mini.Heads(encoder)
+    mine = encoder(image, mini.LAYERS)
+    turned = {}
+    for name, value in mine.items():
+        turn, _ = torch.linalg.qr(torch.randn(value.shape[1], value.shape[1], generator=generator))
+        turned[name] = torch.einsum("ij,bjhw->bihw", turn, value)
+    heads.maps = torch.nn.ModuleDict({n: torch.nn.Linear(v.shape[1], v.shape[1]) for n, v in mine.items()})
+    terms = mini.distillation_terms(mine, turned, image, heads, generator)
+    assert float(terms["kernel"].detach()) < 1e-6 and float(terms["gram"].detach()) < 1e-4
+    assert float(terms["features"].detach()) > 0.1
+
+
+def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, cache_of_module):
+    """Three steps, then two more from the checkpoint: a loadable encoder with mean activations of 1."""
+    from styletx.images import write
+
+    for folder in ("photos", "paintings"):
+        (tmp_path / folder).mkdir()
+        write(torch.rand(1, 3, 140, 150), tmp_path / folder / "one.png")
+    monkeypatch.setattr(mini, "POSITIONS", 64)
+    call = ["--photos", tmp_path / "photos", "--paintings", tmp_path / "paintings", "--out", tmp_path / "mini.safetensors",
+            "--checkpoint", tmp_path / "run.pt"]  # fmt: skip
+    for steps in ("2", "3"):
+        mini.main([*map(str, call), "--steps", steps])
+    encoder = load_encoder("mini", weights=tmp_path / "mini.safetensors", device="cpu")
+    photo = load("china", size=128)
+    assert 0.01 < float(gram_loss(encoder(photo, "relu1_1")["relu1_1"], 0 * encoder(photo, "relu1_1")["relu1_1"])) < 1e4
+    assert torch.load(tmp_path / "run.pt", weights_only=True)["number"] == 3
