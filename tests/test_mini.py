@@ -111,11 +111,25 @@ def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, cache_of_module):
         (tmp_path / folder).mkdir()
         write(torch.rand(1, 3, 140, 150), tmp_path / folder / "one.png")
     monkeypatch.setattr(mini, "POSITIONS", 64)
-    call = ["--photos", tmp_path / "photos", "--paintings", tmp_path / "paintings", "--out", tmp_path / "mini.safetensors",
-            "--checkpoint", tmp_path / "run.pt"]  # fmt: skip
+    call = ["--photos", tmp_path / "photos", "--paintings", tmp_path / "paintings"]
+    call += ["--out", tmp_path / "mini.safetensors", "--checkpoint", tmp_path / "run.pt"]
     for steps in ("2", "3"):
         mini.main([*map(str, call), "--steps", steps])
     encoder = load_encoder("mini", weights=tmp_path / "mini.safetensors", device="cpu")
     photo = load("china", size=128)
     assert 0.01 < float(gram_loss(encoder(photo, "relu1_1")["relu1_1"], 0 * encoder(photo, "relu1_1")["relu1_1"])) < 1e4
     assert torch.load(tmp_path / "run.pt", weights_only=True)["number"] == 3
+
+
+def test_the_decoder_check_tells_what_can_be_decoded(cache_of_module):
+    """An encoder that keeps nothing decodes worse than one that keeps something; the mirror has the right shape."""
+    from styletx.recipes import decoder_check
+
+    whole, blind = load_encoder("mini", device="cpu"), load_encoder("mini", device="cpu")
+    blind.steps["conv2_1"].weight.zero_()
+    decoder = decoder_check.mirrored(whole, "relu3_1")
+    assert decoder(whole(torch.rand(1, 3, 64, 96), "relu3_1")["relu3_1"]).shape == (1, 3, 64, 96)
+    photos = [mini._bytes(load(name), 192) for name in ("china", "coffee", "astronaut")]
+    pictures = mini.Pictures(photos, [])
+    scores = [decoder_check.decoder_psnr(e, "relu2_1", pictures, steps=25) for e in (whole, blind)]
+    assert scores[0] > scores[1] + 1

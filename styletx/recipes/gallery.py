@@ -170,9 +170,23 @@ def failures() -> Strip:
 
 FIGURES: dict[str, Callable[[], Strip]] = {
     function.__name__: function
-    for function in (header, six_paintings, painters, content_reconstruction, style_reconstruction, alpha_beta, gamma, pooling,
-                     starts, optimisers, four_pictures, coarse_to_fine, scales, failures)
-}  # fmt: skip
+    for function in (
+        header,
+        six_paintings,
+        painters,
+        content_reconstruction,
+        style_reconstruction,
+        alpha_beta,
+        gamma,
+        pooling,
+        starts,
+        optimisers,
+        four_pictures,
+        coarse_to_fine,
+        scales,
+        failures,
+    )
+}
 COLUMNS = {"header": 4, "six_paintings": 3, "failures": 3, "starts": 2, "four_pictures": 4}
 
 

@@ -48,7 +48,8 @@ def loss_curve(history: Sequence[tuple[int, int, dict[str, float]]], total: int)
         parts.append(f'<text x="{x(total * share):.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{word}</text>')
     for before, after in zip(history, history[1:], strict=False):
         if after[1] != before[1]:
-            parts.append(f'<path d="M{x(before[0]):.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="currentColor" stroke-opacity=".3"/>')
+            upright = f"M{x(before[0]):.1f} {TOP}V{HEIGHT - BOTTOM}"
+            parts.append(f'<path d="{upright}" stroke="currentColor" stroke-opacity=".3"/>')
     shown = history[:: max(1, len(history) // POINTS)]
     shown = [*shown, history[-1]] if shown[-1] is not history[-1] else shown
     legend = []
@@ -60,7 +61,8 @@ def loss_curve(history: Sequence[tuple[int, int, dict[str, float]]], total: int)
                       f'{html.escape(label(name))} {history[-1][2][name]:.2g}</span>')  # fmt: skip
     words = ", ".join(f"{label(n)} from {history[0][2].get(n, 0):.2g} to {v:.2g}" for n, v in history[-1][2].items())
     return (f'<div class="stx-chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="weighted losses, '
-            f'logarithmic: {html.escape(words)}">{"".join(parts)}</svg><div class="stx-legend">{"".join(legend)}</div></div>')  # fmt: skip
+            f'logarithmic: {html.escape(words)}">{"".join(parts)}</svg>'
+            f'<div class="stx-legend">{"".join(legend)}</div></div>')  # fmt: skip
 
 
 def share_bar(shares: dict[str, float]) -> str:
@@ -70,7 +72,8 @@ def share_bar(shares: dict[str, float]) -> str:
         part = shares[name]
         title = f"{label(name)} {part:.0%}"
         word = html.escape(title) if part > 0.2 else ""
-        parts.append(f'<span style="width:{100 * part:.1f}%;background:{colour}" title="{html.escape(title)}">{word}</span>')
+        look = f"width:{100 * part:.1f}%;background:{colour}"
+        parts.append(f'<span style="{look}" title="{html.escape(title)}">{word}</span>')
     words = ", ".join(f"{label(name)} {part:.0%}" for name, part in shares.items())
     return (f'<div class="stx-pull"><span class="stx-word">who is pulling</span><div class="stx-shares" role="img" '
             f'aria-label="shares of the gradient: {html.escape(words)}">{"".join(parts)}</div></div>')  # fmt: skip

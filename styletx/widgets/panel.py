@@ -37,7 +37,9 @@ class Panel(widgets.VBox):
     Raises ValueError for a method, keyword or value that is none.
     """
 
-    def __init__(self, method: str | Callable, *, drive: str | None = None, main: tuple[str, ...] | None = None, **given: Any):
+    def __init__(
+        self, method: str | Callable, *, drive: str | None = None, main: tuple[str, ...] | None = None, **given: Any
+    ):
         self.method = find_method(method)
         self.name = method if isinstance(method, str) else method.__name__
         if drive not in (None, *DRIVES):
@@ -192,7 +194,8 @@ class Panel(widgets.VBox):
     def _buttons(self) -> widgets.Box:
         word = f"Run {SLICE:.0f} s" if self.drive == "slice" else "Run"
         self.run_button = widgets.Button(description=word, icon="play", tooltip="run the method with these settings")
-        self.stop_button = widgets.Button(description="Stop", icon="stop", tooltip="stop and keep the best picture", disabled=True)
+        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True,
+                                          tooltip="stop and keep the best picture")  # fmt: skip
         self.save_button = widgets.Button(description="Save", icon="download", disabled=True,
                                           tooltip="save the result as a PNG in the working directory")  # fmt: skip
         self.run_button.add_class("stx-run")
@@ -212,7 +215,9 @@ class Panel(widgets.VBox):
     def title(self) -> str:
         """What the picture is, in words: its alternative text."""
         names = [picker.name for picker in self.pickers.values()]
-        return f"{names[0]} in the style of {names[1]} ({self.name})" if len(names) == 2 else f"{self.name} of {', '.join(names)}"
+        if list(self.pickers) == ["content", "style"]:
+            return f"{names[0]} in the style of {names[1]} ({self.name})"
+        return f"{self.name} of {', '.join(names)}" if names else self.name
 
     def _picked(self, picker: Picker, error: Exception | None) -> None:
         if error is not None:
@@ -225,7 +230,8 @@ class Panel(widgets.VBox):
     def _show_idle(self) -> None:
         first = next(iter(self.pickers.values()), None)
         if first is not None and first.image is not None:
-            self.picture.value = picture_html(first.image, f"{label(first.option)}: {first.name}", f"{first.name}, before the run")
+            alt, caption = f"{label(first.option)}: {first.name}", f"{first.name}, before the run"
+            self.picture.value = picture_html(first.image, alt, caption)
         self._show_state("ready")
 
     def _refresh(self, job: Job) -> None:
@@ -259,21 +265,25 @@ class Panel(widgets.VBox):
             words.append(f"about {max(left, 1):.0f} s left" if left < 90 else f"about {left / 60:.0f} min left")
         if job and job.over and job.image is not None:
             words.append(f"{job.took:.1f} s")
-        self.status.value = (f'<div class="stx-status" role="status"><progress max="1" value="{share:.3f}" aria-label="progress">'
-                             f"{share:.0%}</progress><span>{' · '.join(words)}</span></div>")  # fmt: skip
+        bar = f'<progress max="1" value="{share:.3f}" aria-label="progress">{share:.0%}</progress>'
+        self.status.value = f'<div class="stx-status" role="status">{bar}<span>{" · ".join(words)}</span></div>'
         self.run_button.disabled = running and self.drive == "thread"
         self.stop_button.disabled = not running
         self.save_button.disabled = running or self.image is None
 
     def _show_settings(self) -> None:
-        terms = [f"<dt>{label(n)}</dt><dd>{html.escape(shown(w.value))}</dd>" for n, w in self.controls.items()
-                 if self._options[n].default != plain(w, self._options[n]) or isinstance(self._options[n].allowed, Number)]  # fmt: skip
+        terms = []
+        for name, widget in self.controls.items():
+            option = self._options[name]
+            if isinstance(option.allowed, Number) or plain(widget, option) != option.default:
+                terms.append(f"<dt>{label(name)}</dt><dd>{html.escape(shown(widget.value))}</dd>")
         self._settings.value = f'<dl class="stx-settings">{"".join(terms)}</dl>'
 
     def _show_error(self, error: BaseException) -> None:
         plain_words = isinstance(error, ValueError | MemoryError | OSError | FloatingPointError) and str(error)
         text = str(error) if plain_words else f"{type(error).__name__}: {error}"
-        self._message.value = f'<div class="stx-message stx-error" role="alert"><b>Not done.</b> {html.escape(text)}</div>'
+        words = f"<b>Not done.</b> {html.escape(text)}"
+        self._message.value = f'<div class="stx-message stx-error" role="alert">{words}</div>'
 
     # Saving.
 

@@ -30,8 +30,8 @@ def data_url(image: Tensor, longer: int, quality: int = 82) -> str:
 def picture_html(image: Tensor, alt: str, caption: str = "", longer: int = 640, quality: int = 82) -> str:
     """One picture that fills its column, with a caption under it."""
     # decoding="sync": a picture that is replaced four times a second must not be blank in between.
-    return (f'<figure class="stx-figure"><img decoding="sync" {shape_of(image)} src="{data_url(image, longer, quality)}" '
-            f'alt="{html.escape(alt)}"><figcaption>{html.escape(caption)}&nbsp;</figcaption></figure>')  # fmt: skip
+    return (f'<figure class="stx-figure"><img decoding="sync" {shape_of(image)} '
+            f'src="{data_url(image, longer, quality)}" alt="{html.escape(alt)}"><figcaption>{html.escape(caption)}&nbsp;</figcaption></figure>')  # fmt: skip
 
 
 def shape_of(image: Tensor) -> str:
@@ -107,12 +107,13 @@ class Picker(widgets.HBox):
             self.choose(found[1], found[0])
 
     def _chosen(self) -> None:
-        error, caption = None, f"<figcaption>{html.escape(label(self.option))}<span>: {html.escape(self.name)}</span></figcaption>"
+        error, what, name = None, label(self.option), html.escape(self.name)
         try:
             self.image = samples.picture(self.source, argument=self.option)
             size = math.ceil(THUMBNAIL * max(self.image.shape[-2:]) / min(self.image.shape[-2:]))
-            shown = f'<img alt="{html.escape(f"{label(self.option)}: {self.name}")}" src="{data_url(self.image, min(size, 320), 72)}">'
+            shown = f'<img alt="{what}: {name}" src="{data_url(self.image, min(size, 320), 72)}">'
         except (ValueError, OSError) as problem:
             self.image, error, shown = None, problem, '<span class="stx-none">no picture</span>'
+        caption = f"<figcaption>{what}<span>: {name}</span></figcaption>"
         self.thumbnail.value = f'<figure class="stx-thumb">{shown}{caption}</figure>'
         self.changed(self, error)

@@ -26,7 +26,9 @@ def find_method(method: str | Callable) -> Callable:
     return methods.METHODS[method]
 
 
-def check_given(method: Callable, name: str, takes: Iterable[str], given: Mapping[str, Any], main: Iterable[str]) -> None:
+def check_given(
+    method: Callable, name: str, takes: Iterable[str], given: Mapping[str, Any], main: Iterable[str]
+) -> None:
     """ValueError for a keyword that the method does not take, with the nearest ones, and for a value out of range."""
     for kind, words in (("keyword", given), ("main", main)):
         for word in words:

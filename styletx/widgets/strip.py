@@ -35,6 +35,8 @@ def strip(frames: list[Frame], alt: str) -> str:
 
 
 def _strip(frames: list[Frame], alt: str, longer: int, quality: int) -> str:
+    # JupyterLab would take the arrow keys for itself; it leaves alone what carries this attribute.
+    ours = 'data-lm-suppress-shortcuts="true"'
     key, last = "s" + uuid.uuid4().hex[:8], len(frames) - 1
     radios, pictures, film, rules = [], [], [], []
     for k, frame in enumerate(frames):
@@ -44,12 +46,14 @@ def _strip(frames: list[Frame], alt: str, longer: int, quality: int) -> str:
         source = data_url(frame.image, longer if k == last else longer // 2, quality if k == last else quality - 9)
         pictures.append(
             f'<figure class="stx-figure f{k}"><img decoding="sync" {shape_of(frames[-1].image)} src="{source}" '
-            f'alt="{html.escape(f"{alt}, {when}")}"><figcaption>{html.escape(frame.caption)}&nbsp;</figcaption></figure>'
+            f'alt="{html.escape(f"{alt}, {when}")}"><figcaption>{html.escape(frame.caption)}</figcaption></figure>'
         )
-        film.append(f'<label for="{key}-{k}"><img alt="" src="{data_url(frame.image, 96, 66)}"><span>{moment}</span></label>')
+        small = f'<img alt="" src="{data_url(frame.image, 96, 66)}">'
+        film.append(f'<label for="{key}-{k}">{small}<span>{moment}</span></label>')
+        mine = f"~.stx-film label:nth-child({k + 1})"
         rules.append(f"#{key}-{k}:checked~.stx-frames .f{k}{{display:block}}"
-                     f"#{key}-{k}:checked~.stx-film label:nth-child({k + 1}){{border-color:var(--stx-style);opacity:1}}"
-                     f"#{key}-{k}:focus-visible~.stx-film label:nth-child({k + 1}){{outline:3px solid var(--stx-content)}}")  # fmt: skip
-    return (f'<div class="stx-strip" role="radiogroup" aria-label="how the picture formed: choose a moment">'
+                     f"#{key}-{k}:checked{mine}{{border-color:var(--stx-style);opacity:1}}"
+                     f"#{key}-{k}:focus-visible{mine}{{outline:3px solid var(--stx-content)}}")  # fmt: skip
+    return (f'<div class="stx-strip" role="radiogroup" {ours} aria-label="how the picture formed: choose a moment">'
             f'<style>{"".join(rules)}</style>{"".join(radios)}<div class="stx-frames">{"".join(pictures)}</div>'
             f'<div class="stx-film">{"".join(film)}</div></div>')  # fmt: skip
