@@ -189,7 +189,7 @@ panel
 # `size` the picture becomes better; these numbers are for a few seconds on two CPU cores.
 
 # %%
-run = gatys("china", "brush-strokes", size=256, steps=50)
+run = gatys("china", "brush-strokes", size=224, steps=50)
 picture = run.finish(progress=False)
 show(china, load("brush-strokes"), picture, titles=["content", "style", "result"], height=2.0)
 
@@ -208,7 +208,7 @@ steps = list(gatys("coffee", "stained-glass", size=224, steps=60, levels=[112, 2
 sizes = sorted({step.size for step in steps})
 print(f"{len(steps)} steps, {steps[-1].evaluations} evaluations, sizes {sizes}")
 chosen = [steps[0], steps[3], steps[12], steps[-1]]
-show(*[step.image for step in chosen], titles=[f"{s.evaluations} evaluations" for s in chosen], height=1.65)
+show(*[step.image for step in chosen], titles=[f"evaluation {s.evaluations}" for s in chosen], height=1.65)
 
 # %% [markdown]
 # The first pictures are small: a run goes *coarse to fine*, so that most evaluations are cheap and strokes
@@ -225,7 +225,7 @@ axis.annotate("larger from here", (change, 0.97), xycoords=("data", "axes fracti
               textcoords="offset points", va="top", fontsize=9, color="0.35")
 axis.set(xlabel="evaluations", ylabel="weighted loss")
 axis.spines[["top", "right"]].set_visible(False)
-axis.set_xlim(right=steps[-1].evaluations * 1.1)
+_ = axis.set_xlim(right=steps[-1].evaluations * 1.1)
 
 # %% [markdown]
 # Leaving the loop stops the work. The best picture so far is kept, at the size that was asked for:
@@ -247,7 +247,7 @@ print(f"the best picture so far: {tuple(run.best.shape)}")
 from styletx.methods import METHODS, again, record
 
 inputs = {"content": "china", "style": "brush-strokes"}
-saved = write(picture, folder / "first.png", record("gatys", inputs, {"size": 256, "steps": 50}))
+saved = write(picture, folder / "first.png", record("gatys", inputs, {"size": 224, "steps": 50}))
 images.read_record(saved)["inputs"]
 
 # %% [markdown]

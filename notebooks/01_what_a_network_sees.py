@@ -230,7 +230,7 @@ def glow(maps):
 seen = encoder(photo, STYLE_LAYERS)
 columns = []
 for layer in STYLE_LAYERS:
-    maps = seen[layer][0, most_contrast(seen[layer][0], 4, every=3)]
+    maps = seen[layer][0, most_contrast(seen[layer][0], 4, every=2)]
     columns.append(torch.cat([F.pad(one, (0, 0, 0, 5), value=1.0) for one in glow(maps)], dim=1)[None])
 show(*columns, titles=list(STYLE_LAYERS), height=5.4)
 

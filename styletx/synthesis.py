@@ -69,6 +69,16 @@ class Run:
         self.total = work.total
         self.device = work.encoder.device
 
+    @property
+    def schedule(self) -> list[tuple[tuple[int, int], int]]:
+        """The levels, coarse to fine: (size, its part of the budget)."""
+        return list(zip(self._work.sizes, self._work.budget, strict=True))
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations have been spent."""
+        return self._work.evaluations
+
     def __iter__(self) -> Iterator[Step]:
         return self
 

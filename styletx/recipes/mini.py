@@ -32,6 +32,8 @@ from ..training import fit
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TRUE_LAYERS = LAYERS[:3]  # where the teacher is VGG-19 itself
+# relu3_1 is the hardest to learn (a quarter of VGG-19's channels for its richest true layer), and strokes live there.
+WEIGHT = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 3.0, "relu4_1": 1.0, "relu5_1": 1.0}
 TEACHER_CHANNELS = (64, 128, 256, 512, 512)
 # Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
 HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
@@ -195,19 +197,19 @@ def distillation_terms(
         rows, columns = chosen // width, chosen % width
         cloud, target = (value[:, :, rows, columns].transpose(0, 1).flatten(1) for value in (student, teacher))
         kernel, wanted = cloud.T @ cloud, target.T @ target
-        terms["kernel"] += (kernel - wanted).square().sum() / wanted.square().sum()
+        terms["kernel"] += WEIGHT[name] * (kernel - wanted).square().sum() / wanted.square().sum()
 
         ours, true = (_pair_distances(gram(value)) for value in (student, teacher))
         floor = 1e-3 * true.mean()
         gap = (ours + floor).log() - (true + floor).log()
-        terms["gram"] += 0.1 * F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.5)
+        terms["gram"] += 0.3 * WEIGHT[name] * F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.5)
 
         guess = heads.maps[name](cloud.T)
-        terms["features"] += 0.3 * (guess - target.T).square().sum() / target.square().sum()
+        terms["features"] += 0.1 * (guess - target.T).square().sum() / target.square().sum()
     for name, size in zip(LAYERS[3:], (CROP // 2, CROP // 4), strict=True):
         small = F.interpolate(image, size=(size, size), mode="area")
         read_off = F.pixel_shuffle(heads.pixels[name](mine[name]), 4)
-        terms["pixels"] += 0.5 * (read_off - small).square().mean() / small.var()
+        terms["pixels"] += 0.3 * (read_off - small).square().mean() / small.var()
     return terms
 
 

@@ -1,10 +1,11 @@
-"""Loss curves and gradient shares as light inline SVG and HTML: no matplotlib in a thread that is running."""
+"""Progress, loss curves and gradient shares as light inline SVG and HTML: no matplotlib in a thread that is running."""
 
 import html
 import math
 from collections.abc import Sequence
 
 from .controls import label
+from .drive import Job
 
 COLOURS = {"content": "var(--stx-content)", "style": "var(--stx-style)"}
 GREYS = (("#66707a", ""), ("#66707a", "5 3"), ("#8a949e", "1.5 3"), ("#8a949e", "8 3 1.5 3"))
@@ -77,6 +78,21 @@ def share_bar(shares: dict[str, float]) -> str:
     words = ", ".join(f"{label(name)} {part:.0%}" for name, part in shares.items())
     return (f'<div class="stx-pull"><span class="stx-word">who is pulling</span><div class="stx-shares" role="img" '
             f'aria-label="shares of the gradient: {html.escape(words)}">{"".join(parts)}</div></div>')  # fmt: skip
+
+
+def status_bar(state: str, job: Job | None) -> str:
+    """A progress bar, and beside it the state, the evaluations and the time that is left or that it took."""
+    spent, total = (job.step.evaluations if job and job.step else 0), (job.total if job else 0)
+    share, words = (spent / total if total else 0), [state]
+    if spent:
+        words.append(f"{spent} of {total} evaluations")
+    left = job.seconds_left() if job and not job.over else None
+    if left is not None:
+        words.append(f"about {max(left, 1):.0f} s left" if left < 90 else f"about {left / 60:.0f} min left")
+    if job and job.over and job.image is not None:
+        words.append(f"{job.took:.1f} s")
+    bar = f'<progress max="1" value="{share:.3f}" aria-label="progress">{share:.0%}</progress>'
+    return f'<div class="stx-status" role="status">{bar}<span>{" · ".join(words)}</span></div>'
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -41,7 +41,8 @@ def control(option: Option, value: Any = None) -> widgets.Widget:
 def _log_slider(allowed: Number, value: float, common: dict) -> widgets.Widget:
     if allowed.low > 0:
         low, high = math.log10(allowed.low), math.log10(allowed.high)
-        return widgets.FloatLogSlider(value, base=10, min=low, max=high, step=0.05, readout_format=".3g", continuous_update=False, **common)  # fmt: skip
+        return widgets.FloatLogSlider(value, base=10, min=low, max=high, step=0.05, readout_format=".3g",
+                                      continuous_update=False, **common)  # fmt: skip
     first, last = round(math.log10(SMALLEST)), math.ceil(math.log10(allowed.high))
     series = {float(f"{m}e{k}") for k in range(first, last + 1) for m in (1, 2, 5)}
     values = sorted({0.0, float(value)} | {v for v in series if v <= allowed.high})

@@ -78,7 +78,9 @@ class Job:
         return not self.over
 
     def advance_for(self, seconds: float) -> None:
-        """Steps for so many seconds: a tick's or a click's worth."""
+        """Steps for so many seconds, a tick's or a click's worth; getting ready does not count."""
+        if self.run is None:
+            self.advance()
         end = time.monotonic() + seconds
         while self.advance() and time.monotonic() < end:
             pass
@@ -140,7 +142,7 @@ class Job:
         if self.step is None or self.run is None:
             return None
         spent, whole, done, pixels = 0, 0.0, 0.0, 0
-        for (height, width), budget in zip(self.run._work.sizes, self.run._work.budget, strict=True):
+        for (height, width), budget in self.run.schedule:
             pixels = height * width
             whole += budget * pixels
             done += pixels * min(max(self.step.evaluations - spent, 0), budget)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..options import Choice, Number, Picture, options
 from ..synthesis import Step
-from .charts import loss_curve, share_bar
+from .charts import loss_curve, share_bar, status_bar
 from .controls import box, control, device_control, label, plain, set_help, shown
 from .drive import DRIVES, SLICE, TICK, Job, automatic
 from .pictures import Picker, picture_html
@@ -255,18 +255,8 @@ class Panel(widgets.VBox):
             self.curve.value = loss_curve(job.history, job.total) + pull
 
     def _show_state(self, state: str) -> None:
-        job, running = self._job, self.running
-        spent, total = (job.step.evaluations if job and job.step else 0), (job.total if job else 0)
-        share, words = (spent / total if total else 0), [state]
-        if total and spent:
-            words.append(f"{spent} of {total} evaluations")
-        left = job.seconds_left() if running else None
-        if left is not None:
-            words.append(f"about {max(left, 1):.0f} s left" if left < 90 else f"about {left / 60:.0f} min left")
-        if job and job.over and job.image is not None:
-            words.append(f"{job.took:.1f} s")
-        bar = f'<progress max="1" value="{share:.3f}" aria-label="progress">{share:.0%}</progress>'
-        self.status.value = f'<div class="stx-status" role="status">{bar}<span>{" · ".join(words)}</span></div>'
+        running = self.running
+        self.status.value = status_bar(state, self._job)
         self.run_button.disabled = running and self.drive == "thread"
         self.stop_button.disabled = not running
         self.save_button.disabled = running or self.image is None

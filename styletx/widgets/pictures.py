@@ -31,7 +31,8 @@ def picture_html(image: Tensor, alt: str, caption: str = "", longer: int = 640, 
     """One picture that fills its column, with a caption under it."""
     # decoding="sync": a picture that is replaced four times a second must not be blank in between.
     return (f'<figure class="stx-figure"><img decoding="sync" {shape_of(image)} '
-            f'src="{data_url(image, longer, quality)}" alt="{html.escape(alt)}"><figcaption>{html.escape(caption)}&nbsp;</figcaption></figure>')  # fmt: skip
+            f'src="{data_url(image, longer, quality)}" alt="{html.escape(alt)}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>")  # fmt: skip
 
 
 def shape_of(image: Tensor) -> str:

@@ -42,7 +42,8 @@ def _strip(frames: list[Frame], alt: str, longer: int, quality: int) -> str:
     for k, frame in enumerate(frames):
         moment = "start" if frame.evaluations == 0 else "result" if k == last else str(frame.evaluations)
         when = {"start": "at the start", "result": "the result"}.get(moment, f"after {moment} evaluations")
-        radios.append(f'<input type="radio" name="{key}" id="{key}-{k}" aria-label="{when}"{" checked" * (k == last)}>')
+        chosen = " checked" if k == last else ""
+        radios.append(f'<input type="radio" {ours} name="{key}" id="{key}-{k}" aria-label="{when}"{chosen}>')
         source = data_url(frame.image, longer if k == last else longer // 2, quality if k == last else quality - 9)
         pictures.append(
             f'<figure class="stx-figure f{k}"><img decoding="sync" {shape_of(frames[-1].image)} src="{source}" '
@@ -54,6 +55,6 @@ def _strip(frames: list[Frame], alt: str, longer: int, quality: int) -> str:
         rules.append(f"#{key}-{k}:checked~.stx-frames .f{k}{{display:block}}"
                      f"#{key}-{k}:checked{mine}{{border-color:var(--stx-style);opacity:1}}"
                      f"#{key}-{k}:focus-visible{mine}{{outline:3px solid var(--stx-content)}}")  # fmt: skip
-    return (f'<div class="stx-strip" role="radiogroup" {ours} aria-label="how the picture formed: choose a moment">'
+    return (f'<div class="stx-strip" role="radiogroup" aria-label="how the picture formed: choose a moment">'
             f'<style>{"".join(rules)}</style>{"".join(radios)}<div class="stx-frames">{"".join(pictures)}</div>'
             f'<div class="stx-film">{"".join(film)}</div></div>')  # fmt: skip
