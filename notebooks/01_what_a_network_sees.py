@@ -149,7 +149,7 @@ table(rows, ["layer", "weights: filters, channels in, height, width"])
 # %%
 filters = encoder.steps["conv1_1"].weight
 maps = encoder(photo, "relu1_1")["relu1_1"][0]
-chosen = maps.sqrt().std((1, 2)).topk(6).indices
+chosen = maps.clamp(max=9).sqrt().std((1, 2)).topk(6).indices
 colours = 0.5 + 0.5 * filters[chosen] / filters[chosen].abs().amax((1, 2, 3), keepdim=True)
 patches = F.interpolate(colours, size=(120, 120), mode="nearest")
 show(patches, heat(maps[chosen], 0, 9, gamma=0.5), columns=6, height=1.1)
@@ -218,8 +218,8 @@ for layer in ("relu3_1", "relu5_1"):
 
 # %%
 def most_contrast(maps, count, every=1):
-    """Channels of (C, h, w) that vary most; `every`: take only every so many-th of that ranking."""
-    return maps.sqrt().std((1, 2)).argsort(descending=True)[: count * every : every]
+    """Channels of (C, h, w) that vary most, as drawn; `every`: only every so many-th of that ranking."""
+    return maps.clamp(max=9).sqrt().std((1, 2)).argsort(descending=True)[: count * every : every]
 
 
 def glow(maps):
@@ -388,16 +388,20 @@ show(*crops, titles=[f"{layer} sees" for layer in STYLE_LAYERS], height=1.6)
 # and cut out what that position sees.
 
 # %%
+large = [load(name, size=384) for name in NORMALISATION_PHOTOS]
+answers = [encoder(picture, STYLE_LAYERS) for picture in large]
+
+
 def best_patches(layer, channel, count=9):
-    size, jump = receptive_field(layer)
-    found = []
-    for photo, view in zip(photos, views, strict=True):
-        values, places = F.adaptive_max_pool2d(view[layer][0, [channel]], (2, 3), return_indices=True)
-        padded = F.pad(photo, [size // 2] * 4, mode="reflect")
+    (size, jump), found = receptive_field(layer), []
+    margin = -(-size // (2 * jump))  # positions whose field would leave the photograph
+    for picture, answer in zip(large, answers, strict=True):
+        inner = answer[layer][0, [channel], margin:-margin, margin:-margin]
+        values, places = F.adaptive_max_pool2d(inner, (2, 3), return_indices=True)
         for value, place in zip(values.flatten().tolist(), places.flatten().tolist(), strict=True):
-            centre = [index * jump + (jump - 1) / 2 for index in divmod(place, view[layer].shape[-1])]
-            top, left = (round(c + size // 2 - (size - 1) / 2) for c in centre)
-            found.append((value, padded[..., top : top + size, left : left + size]))
+            inside = divmod(place, inner.shape[-1])
+            top, left = (int((k + margin) * jump + (jump - 1) / 2 - (size - 1) / 2) for k in inside)
+            found.append((value, picture[..., top : top + size, left : left + size]))
     found.sort(key=lambda pair: -pair[0])
     return [patch for _, patch in found[:count]]
 
@@ -410,8 +414,8 @@ def sheet(patches):
 
 sheets, titles = [], []
 for layer in STYLE_LAYERS[1:]:
-    together = torch.stack([F.adaptive_avg_pool2d(view[layer][0], 8) for view in views], dim=-1)
-    for channel in most_contrast(together.flatten(2), 5).tolist():
+    together = torch.cat([answer[layer][0].flatten(1) for answer in answers], dim=1)[..., None]
+    for channel in most_contrast(together, 5, every=4).tolist():
         sheets.append(sheet(best_patches(layer, channel)))
         titles.append(f"{layer}, channel {channel}")
 show(*sheets, columns=5, titles=titles, height=1.9)
@@ -448,10 +452,10 @@ assert torch.isclose(a @ b, a.norm() * b.norm() * cosine, rtol=1e-4)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 puzzle = load("chelsea", size=320)
-answers = encoder(puzzle, STYLE_LAYERS)
+layers = encoder(puzzle, STYLE_LAYERS)
 drawn = {}
 for letter, layer in zip("STYLE", STYLE_LAYERS, strict=True):
-    maps = answers[layer][0]
+    maps = layers[layer][0]
     one = maps[most_contrast(maps, 1)]
     drawn[letter] = heat(one, 0, float(one.max()), size=puzzle.shape[-2:], gamma=0.5)
 show(*[drawn[letter] for letter in "ETLSY"], titles=list("ETLSY"), height=1.5)

@@ -41,7 +41,7 @@ print("this lecture runs on", describe_device())
 figure("six_paintings", "One photograph of a lighthouse, painted six times in the manner of six paintings")
 
 # %% [markdown]
-# One photograph in six paintings, each made with {func}`~styletx.gatys.gatys` and its defaults. These are the photo and
+# One photograph in six paintings, each made with `gatys()` and its defaults. These are the photo and
 # the paintings:
 
 # %%
