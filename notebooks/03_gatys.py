@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# # Style as correlation: Gatys et al.
+# # 03 · Style as correlation: Gatys et al.
 #
 # By the end of this lecture you will be able to
 #
@@ -227,14 +227,14 @@ assert torch.allclose(autograd, by_hand)
 # always do:
 
 # %%
-channels = encoder(style, "relu3_1")["relu3_1"][0].flatten(1)
+channels = encoder(style, "relu4_1")["relu4_1"][0].flatten(1)
 norms = channels.norm(dim=1)
 G = channels @ channels.T
 cosine = G / (norms[:, None] * norms).clamp(min=1e-12)
 off = ~torch.eye(len(G), dtype=torch.bool) & (norms[:, None] * norms > 0)
 
-i, j = divmod(int(torch.where(off & (cosine < 0.6), G, -1).argmax()), len(G))
-k, l = divmod(int(torch.where(off & (G < G[i, j] / 4), cosine, -1).argmax()), len(G))
+i, j = divmod(int(torch.where(off & (cosine < 0.3), G, -1).argmax()), len(G))
+k, l = divmod(int(torch.where(off & (G < G[i, j] / 2), cosine, -1).argmax()), len(G))
 print(f"channels {i:>3} and {j:>3}: entry {G[i, j]:10.0f}, cosine {cosine[i, j]:.2f}")
 print(f"channels {k:>3} and {l:>3}: entry {G[k, l]:10.0f}, cosine {cosine[k, l]:.2f}")
 assert G[i, j] > G[k, l] and cosine[i, j] < cosine[k, l]

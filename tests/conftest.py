@@ -10,7 +10,7 @@ if SHARED_CACHE.is_dir():
     os.environ.setdefault("STYLETX_CACHE", str(SHARED_CACHE))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_cache() -> Path:
     """The folder of public pictures and weights; tests that need it are skipped where it is not."""
     if not SHARED_CACHE.is_dir():

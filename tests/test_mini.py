@@ -11,17 +11,8 @@ from styletx.recipes import judge, mini
 
 
 @pytest.fixture(scope="module")
-def vgg(request):
-    request.getfixturevalue("cache_of_module")
+def vgg(shared_cache):
     return load_encoder("vgg19-normalised", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def cache_of_module():
-    from conftest import SHARED_CACHE
-
-    if not SHARED_CACHE.is_dir():
-        pytest.skip("../shared/cache, the public pictures and weights, is not beside this repository")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +65,7 @@ def test_the_content_is_kept(rows):
     assert [row["nearest"] for row in rows] == [row["content"] for row in rows]
 
 
-def test_no_dead_channels_and_mean_activations_of_one(cache_of_module):
+def test_no_dead_channels_and_mean_activations_of_one(shared_cache):
     encoder = load_encoder("mini", device="cpu")
     relus = [name for name in encoder.layers if name.startswith("relu")]
     photos = [load(name, size=256) for name in judge.PHOTOS]
@@ -133,7 +124,7 @@ def test_a_perfect_student_has_no_loss():
     assert float(terms["features"].detach()) > 0.1
 
 
-def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, cache_of_module):
+def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, shared_cache):
     """Three steps, then two more from the checkpoint: a loadable encoder with mean activations of 1."""
     from styletx.images import write
 
@@ -151,7 +142,7 @@ def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, cache_of_module):
     assert torch.load(tmp_path / "run.pt", weights_only=True)["number"] == 3
 
 
-def test_the_decoder_check_tells_what_can_be_decoded(cache_of_module):
+def test_the_decoder_check_tells_what_can_be_decoded(shared_cache):
     """An encoder that keeps nothing decodes worse than one that keeps something; the mirror has the right shape."""
     from styletx.recipes import decoder_check
 

@@ -187,7 +187,16 @@ FIGURES: dict[str, Callable[[], Strip]] = {
         failures,
     )
 }
-COLUMNS = {"header": 4, "six_paintings": 3, "failures": 3, "starts": 2, "four_pictures": 4}
+COLUMNS = {
+    "header": 4,
+    "six_paintings": 3,
+    "painters": 4,
+    "content_reconstruction": 3,
+    "style_reconstruction": 3,
+    "failures": 3,
+    "starts": 2,
+    "four_pictures": 4,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -199,8 +208,12 @@ def main(arguments: list[str] | None = None) -> None:
     for name in tqdm(names, desc=describe_device()):
         start = time.monotonic()
         pictures, captions, measured = FIGURES[name]()
-        drawn = show(*pictures, titles=captions, columns=COLUMNS.get(name, len(pictures)), height=2.6)
-        drawn.savefig(FOLDER / f"{name}.jpg", dpi=110, bbox_inches="tight", pil_kwargs={"quality": 85})
+        columns = COLUMNS.get(name, len(pictures))
+        # A page is some seven inches wide: many pictures in a row have to be low, or their captions shrink away.
+        drawn = show(*pictures, titles=captions, columns=columns, height=2.6 if columns < 4 else 1.6)
+        drawn.savefig(
+            FOLDER / f"{name}.jpg", dpi=110 if columns < 4 else 170, bbox_inches="tight", pil_kwargs={"quality": 85}
+        )
         numbers[name] = {**measured, "device": describe_device(), "made in": round(time.monotonic() - start, 1)}
         path.write_text(json.dumps(numbers, indent=1, ensure_ascii=False))
 
