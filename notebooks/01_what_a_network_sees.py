@@ -242,16 +242,22 @@ show(*columns, titles=list(STYLE_LAYERS), height=5.4)
 # Look at other channels yourself (in a notebook; the page shows one):
 
 # %%
-from ipywidgets import interact
+import ipywidgets as widgets
+
+pick_layer = widgets.Dropdown(options=STYLE_LAYERS, value="relu3_1", description="layer")
+pick_channel = widgets.IntSlider(3, 0, 127, description="channel")
+screen = widgets.Image(format="png", width=480)
 
 
-def look(layer="relu3_1", channel=3):
-    channel = channel % encoder.channels(layer)
-    picture = glow(seen[layer][0, [channel]])
-    return show(photo, picture, titles=["photograph", f"{layer}, channel {channel}"], height=2.2)
+def look(change=None):
+    channel = pick_channel.value % encoder.channels(pick_layer.value)
+    screen.value = images.to_png(glow(seen[pick_layer.value][0, [channel]]))
 
 
-_ = interact(look, layer=list(STYLE_LAYERS), channel=(0, 127))
+for control in (pick_layer, pick_channel):
+    control.observe(look, "value")
+look()
+widgets.VBox([pick_layer, pick_channel, screen])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Before and after the ReLU
