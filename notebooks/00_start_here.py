@@ -189,9 +189,9 @@ panel
 # `size` the picture becomes better; these numbers are for a few seconds on two CPU cores.
 
 # %%
-run = gatys("china", "brush-strokes", size=224, steps=50)
+run = gatys("chelsea", "mosaic", size=256, steps=80)
 picture = run.finish(progress=False)
-show(china, load("brush-strokes"), picture, titles=["content", "style", "result"], height=2.0)
+show(load("chelsea"), load("mosaic"), picture, titles=["content", "style", "result"], height=2.0)
 
 # %% [markdown]
 # In a notebook of your own leave `progress=False` out: a bar then shows the time that is left.
@@ -246,8 +246,8 @@ print(f"the best picture so far: {tuple(run.best.shape)}")
 # %%
 from styletx.methods import METHODS, again, record
 
-inputs = {"content": "china", "style": "brush-strokes"}
-saved = write(picture, folder / "first.png", record("gatys", inputs, {"size": 224, "steps": 50}))
+inputs = {"content": "chelsea", "style": "mosaic"}
+saved = write(picture, folder / "first.png", record("gatys", inputs, {"size": 256, "steps": 80}))
 images.read_record(saved)["inputs"]
 
 # %% [markdown]
@@ -396,7 +396,7 @@ print(f"the strongest period is {len(small) / strength.argmax().item():.1f} pixe
 # Keep the losses in a list and compare the newest with the one ten steps before.
 
 # %%
-run, losses = gatys("coffee", "mosaic", size=128, steps=120, levels=1), []
+run, losses = gatys("coffee", "waves", size=128, steps=120, levels=1), []
 for step in run:
     losses.append(step.loss)
     if len(losses) > 10 and losses[-1] > 0.8 * losses[-11]:

@@ -242,16 +242,20 @@ show(*columns, titles=list(STYLE_LAYERS), height=5.4)
 # Look at other channels yourself (in a notebook; the page shows one):
 
 # %%
+import base64
+
 import ipywidgets as widgets
 
 pick_layer = widgets.Dropdown(options=STYLE_LAYERS, value="relu3_1", description="layer")
 pick_channel = widgets.IntSlider(3, 0, 127, description="channel")
-screen = widgets.Image(format="png", width=480)
+screen = widgets.HTML()
 
 
 def look(change=None):
     channel = pick_channel.value % encoder.channels(pick_layer.value)
-    screen.value = images.to_png(glow(seen[pick_layer.value][0, [channel]]))
+    data = base64.b64encode(images.to_png(glow(seen[pick_layer.value][0, [channel]]))).decode()
+    text = f"channel {channel} of {pick_layer.value}"
+    screen.value = f'<img src="data:image/png;base64,{data}" alt="{text}" width="480">'
 
 
 for control in (pick_layer, pick_channel):

@@ -99,22 +99,22 @@ def test_receptive_fields_of_vgg19_by_the_literature():
 @pytest.mark.parametrize("pooling", ["max", "avg"])
 @pytest.mark.parametrize("name", ["mini", "alexnet"])
 def test_normalised_means_are_one_and_the_network_is_the_same(name, pooling):
-    photos = [load(n, size=96) for n in NORMALISATION_PHOTOS]
+    photos = [load(n, size=96).double() for n in NORMALISATION_PHOTOS]
     weights = None if name == "mini" else "random"
-    plain = load_encoder(name, weights=weights, pooling=pooling, device="cpu")
-    scaled = normalise(load_encoder(name, weights=weights, pooling=pooling, device="cpu"), photos)
+    plain = load_encoder(name, weights=weights, pooling=pooling, device="cpu").double()
+    scaled = normalise(load_encoder(name, weights=weights, pooling=pooling, device="cpu").double(), photos)
     relus = [n for n in plain.layers if n.startswith("relu")]
     for layer in relus:
         alive = [c for c in range(plain.channels(layer)) if c not in scaled.dead.get(layer, [])]
         cloud = torch.cat([scaled(p, layer)[layer][0].flatten(1) for p in photos], 1)[alive]
-        assert torch.allclose(cloud.mean(1), torch.ones(len(alive)), atol=1e-3)
+        assert torch.allclose(cloud.mean(1), torch.ones(len(alive)).double(), atol=1e-4)
     last = relus[-1]
     before = torch.cat([plain(p, last)[last][0].flatten(1) for p in photos], 1)
     after = torch.cat([scaled(p, last)[last][0].flatten(1) for p in photos], 1)
     factors = (after * before).sum(1) / before.square().sum(1).clamp(min=1e-20)  # least squares, channel by channel
     alive = before.sum(1) > 0
     assert bool((factors[alive] > 0).all())
-    assert torch.allclose(after[alive], factors[alive, None] * before[alive], rtol=1e-3, atol=1e-4)
+    assert torch.allclose(after[alive], factors[alive, None] * before[alive], rtol=1e-6, atol=1e-9)
 
 
 def test_a_dead_filter_keeps_its_scale_and_is_listed():

@@ -176,10 +176,11 @@ def test_shares_tell_who_is_pulling(photo, mini):
 
 
 def test_shares_do_not_change_the_picture(objective, mini, photo):
+    """A few evaluations: later the rounding of two orders of summation grows, as in any quasi-Newton method."""
     plain, asked = (
-        synthesize(objective, mini, start=photo, steps=8, shares=s).finish(progress=False) for s in (False, True)
+        synthesize(objective, mini, start=photo, steps=4, shares=s).finish(progress=False) for s in (False, True)
     )
-    assert torch.allclose(plain, asked, atol=1e-3)
+    assert torch.allclose(plain, asked, atol=1e-3) and (plain - photo).abs().mean() > 5e-3
 
 
 def test_the_cached_evaluation_equals_a_long_run(photo, mini):
