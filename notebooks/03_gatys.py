@@ -26,8 +26,20 @@ import matplotlib.pyplot as plt
 import torch
 
 from styletx import (
-    Energy, Match, Objective, content_loss, describe_device, gatys, gram, gram_loss, load_encoder, load_or,
-    resize, show, synthesize, total_variation,
+    Energy,
+    Match,
+    Objective,
+    content_loss,
+    describe_device,
+    gatys,
+    gram,
+    gram_loss,
+    load_encoder,
+    load_or,
+    resize,
+    show,
+    synthesize,
+    total_variation,
 )
 from styletx.gallery import figure, numbers
 from styletx.gatys import STYLE_LAYERS
@@ -234,10 +246,10 @@ cosine = G / (norms[:, None] * norms).clamp(min=1e-12)
 off = ~torch.eye(len(G), dtype=torch.bool) & (norms[:, None] * norms > 0)
 
 i, j = divmod(int(torch.where(off & (cosine < 0.3), G, -1).argmax()), len(G))
-k, l = divmod(int(torch.where(off & (G < G[i, j] / 2), cosine, -1).argmax()), len(G))
+m, n = divmod(int(torch.where(off & (G < G[i, j] / 2), cosine, -1).argmax()), len(G))
 print(f"channels {i:>3} and {j:>3}: entry {G[i, j]:10.0f}, cosine {cosine[i, j]:.2f}")
-print(f"channels {k:>3} and {l:>3}: entry {G[k, l]:10.0f}, cosine {cosine[k, l]:.2f}")
-assert G[i, j] > G[k, l] and cosine[i, j] < cosine[k, l]
+print(f"channels {m:>3} and {n:>3}: entry {G[m, n]:10.0f}, cosine {cosine[m, n]:.2f}")
+assert G[i, j] > G[m, n] and cosine[i, j] < cosine[m, n]
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Many losses of one name

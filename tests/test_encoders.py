@@ -33,7 +33,7 @@ def test_torchvision_layouts_are_torchvisions(name, photo, tmp_path, monkeypatch
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.no_grad():
         expected = theirs((photo - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1))
-        assert torch.allclose(ours(photo, last)[last], expected, rtol=1e-4, atol=1e-5)  # other memory format, other rounding
+        assert torch.allclose(ours(photo, last)[last], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_network_says_what_to_do(monkeypatch, tmp_path):
