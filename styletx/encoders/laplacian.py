@@ -30,11 +30,7 @@ class Laplacian(Encoder):
     def forward(self, image: Tensor, layers: str | Iterable[str], switches: bool = False) -> dict[str, Tensor]:
         wanted = self.check_layers(layers)
         deepest = max(wanted, key=self.layers.index)
-        if min(image.shape[-2:]) < self.smallest(deepest):
-            raise EncoderError(
-                f"image: {image.shape[-2]}×{image.shape[-1]} pixels are too few for {deepest} of laplacian; "
-                f"each side needs at least {self.smallest(deepest)}"
-            )
+        self.check_size(image, deepest)
         features = {"input": image}
         current = image
         for level in range(1, self.LEVELS + 1):

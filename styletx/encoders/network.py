@@ -55,11 +55,7 @@ class Encoder(nn.Module):
         """
         wanted = self.check_layers(layers)
         deepest = max(wanted, key=self.layers.index)
-        if min(image.shape[-2:]) < self.smallest(deepest):
-            raise EncoderError(
-                f"image: {image.shape[-2]}×{image.shape[-1]} pixels are too few for {deepest} of {self.name}; "
-                f"each side needs at least {self.smallest(deepest)}"
-            )
+        self.check_size(image, deepest)
         features = {"input": image} if "input" in wanted else {}
         if deepest == "input":
             return features
@@ -92,6 +88,14 @@ class Encoder(nn.Module):
                 near = difflib.get_close_matches(str(name), self.layers, n=4) or self.layers[1:]
                 raise EncoderError(f'layers: no layer "{name}" in {self.name}; it has {", ".join(near)}')
         return wanted
+
+    def check_size(self, image: Tensor, layer: str) -> None:
+        """EncoderError for a picture too small to reach `layer`."""
+        if min(image.shape[-2:]) < self.smallest(layer):
+            raise EncoderError(
+                f"image: {image.shape[-2]}×{image.shape[-1]} pixels are too few for {layer} of {self.name}; "
+                f"each side needs at least {self.smallest(layer)}"
+            )
 
     def channels(self, layer: str) -> int:
         """Number of channels of a layer."""
