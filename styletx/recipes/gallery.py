@@ -193,6 +193,8 @@ COLUMNS = {
     "painters": 4,
     "content_reconstruction": 3,
     "style_reconstruction": 3,
+    "alpha_beta": 3,
+    "gamma": 3,
     "failures": 3,
     "starts": 2,
     "four_pictures": 4,
