@@ -416,7 +416,7 @@ panel
 # | | the paper (2016) | the authors' code | `gatys()` |
 # |---|---|---|---|
 # | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, a quarter of VGG-19's width, trained towards it; any other by name |
-# | pooling | average | average | max; `pooling="avg"` |
+# | pooling | average | max | max; `pooling="avg"` |
 # | padding | zeros | zeros | mirrored in `mini`, so that no dark frame enters the Gram matrix |
 # | content layer | conv4_2, after the ReLU | after the ReLU | `relu4_2`: here the name says which |
 # | style layers | conv1_1 … conv5_1, weights 1/5 | the same layers, weights 1/N² | `relu1_1` … `relu5_1`, 1/5 each of a relative loss |
@@ -428,7 +428,7 @@ panel
 # | optimiser | L-BFGS | L-BFGS | L-BFGS; `optimizer="adam"` |
 # | also asked | nothing | nothing | a little total variation; values pulled into [0, 1] |
 #
-# `gatys(..., encoder="vgg19", recipe="paper")` runs the middle of this table wherever VGG-19's weights can be had.
+# `gatys(..., encoder="vgg19", recipe="paper")` runs the first column of this table wherever VGG-19's weights can be had.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it fails
