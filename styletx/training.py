@@ -53,7 +53,8 @@ def fit(
     `losses` draws its own batch with the generator it is given, and returns the terms by name. With a `checkpoint`
     file, everything (modules, optimiser, generator, and what `keep` names) is saved every `every` steps and at the
     end, and a later call with the same file goes on from there, to the same weights as an uninterrupted one.
-    Raises ValueError for fewer than one step and FloatingPointError naming a term that is not finite.
+    Raises ValueError for fewer than one step and for a checkpoint of something else, and FloatingPointError naming a
+    term that is not finite.
     """
     if steps < 1:
         raise ValueError(f"steps: {steps} is not a number of steps; it must be at least 1")
@@ -64,6 +65,9 @@ def fit(
     first = 0
     if checkpoint is not None and checkpoint.is_file():
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        missing = parts.keys() - saved["parts"].keys()
+        if missing:
+            raise ValueError(f"{checkpoint}: of another training, it has no {', '.join(sorted(missing))}; begin anew")
         for name, part in parts.items():
             part.load_state_dict(saved["parts"][name])
         generator.set_state(saved["generator"])

@@ -63,6 +63,13 @@ def test_the_rate_rises_and_falls():
     assert one_cycle(99, 100) == pytest.approx(0, abs=1e-3)
 
 
+def test_a_checkpoint_of_other_parts_is_named(tmp_path):
+    model, _, losses, _ = setup()
+    list(fit(losses, {"model": model}, steps=1, checkpoint=tmp_path / "run.pt"))
+    with pytest.raises(ValueError, match="run.pt.*other"):
+        list(fit(losses, {"other": model}, steps=2, checkpoint=tmp_path / "run.pt"))
+
+
 def test_trouble_is_named():
     model, _, _, _ = setup()
     with pytest.raises(ValueError, match="steps: 0"):
