@@ -116,6 +116,14 @@ def test_pair_distances_by_hand():
     assert mini._pair_distances(grams).tolist() == [4.0, 1.0, 9.0]
 
 
+def test_quiet_channels_by_hand():
+    """Highest values √2, ¼ and −√(31/16) at a root mean square of 1: shortfalls 0, ¼ and ½ + √(31/16)."""
+    value = torch.tensor([[2**0.5, 0.0], [0.25, -0.25], [-((31 / 16) ** 0.5), -((31 / 16) ** 0.5)]])
+    assert float(value.square().mean()) == pytest.approx(1)
+    found = float(mini.quiet_channels({"conv": value.view(1, 3, 1, 2)}))
+    assert found == pytest.approx((0 + 0.25 + 0.5 + (31 / 16) ** 0.5) / 3)
+
+
 def test_a_perfect_student_has_no_loss():
     """Kernel and Gram terms vanish where the student's features are the teacher's, turned: they see inner products."""
     generator = torch.Generator().manual_seed(0)

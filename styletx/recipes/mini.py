@@ -1,13 +1,14 @@
 """How `mini` was made: python -m styletx.recipes.mini --photos DIR --paintings DIR
 
-A quarter-width VGG-19 is distilled from VGG-19 itself (relu1_1, relu2_1, relu3_1: `vgg19-normalised`) and from a
-small one with its linear map back to VGG-19's channels (relu4_1, relu5_1: `vgg19-small`). Four things are asked of
-it, in the order of their weight:
+A narrow VGG-19 is distilled from VGG-19 itself (relu1_1, relu2_1, relu3_1: `vgg19-normalised`) and from a
+small one with its linear map back to VGG-19's channels (relu4_1, relu5_1: `vgg19-small`). Five things are asked of
+it:
 
 kernel    the matrix of inner products between positions. Gram and MMD see nothing else, so `mini`'s Gram is VGG's.
 gram      the Gram distance of every pair in a batch, in logarithms: small ones count as much as large ones.
 features  VGG's features by a linear map of its own.
 pixels    the picture itself, from relu4_1 and relu5_1: what cannot be decoded cannot serve whitening and colouring.
+alive     every channel reaches above zero somewhere in the batch: kernels alone are matched with few deep channels.
 
 Half of what it sees are no photos: paintings, disturbed pictures, and pictures which are being stylised *with the
 student itself* while it learns. Those are what an optimisation looks at half-way, and where a student and its
@@ -32,7 +33,7 @@ from ..training import fit
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TRUE_LAYERS = LAYERS[:3]  # where the teacher is VGG-19 itself
-# relu3_1 is the hardest to learn (a quarter of VGG-19's channels for its richest true layer), and strokes live there.
+# relu3_1 is the hardest to learn (80 channels for VGG-19's 256), and strokes live there.
 WEIGHT = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 3.0, "relu4_1": 1.0, "relu5_1": 1.0}
 TEACHER_CHANNELS = (64, 128, 256, 512, 512)
 # Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
@@ -152,23 +153,33 @@ class Teacher:
     def __init__(self, device: torch.device):
         # bfloat16 and channels_last: a third of the time on a CPU, and its rounding is far below what is learnt.
         self.true = load_encoder("vgg19-normalised", device=device).bfloat16().to(memory_format=torch.channels_last)
-        self.small = load_encoder("vgg19-small", device=device)
+        self.small = load_encoder("vgg19-small", device=device).bfloat16().to(memory_format=torch.channels_last)
         state = torch.load(samples.fetch("weights/vgg19-small/encoder5.pth"), map_location=device, weights_only=True)
         # The small network was trained with these linear maps back to VGG-19's 512 channels.
         self.maps = {
-            n: (state["model"][f"conv{n[4]}1_aux.weight"], state["model"][f"conv{n[4]}1_aux.bias"]) for n in LAYERS[3:]
+            n: [state["model"][f"conv{n[4]}1_aux.{part}"].bfloat16() for part in ("weight", "bias")] for n in LAYERS[3:]
         }
         self.scale: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
-        features = self.true(image.bfloat16().contiguous(memory_format=torch.channels_last), TRUE_LAYERS)
+        image = image.bfloat16().contiguous(memory_format=torch.channels_last)
+        features = self.true(image, TRUE_LAYERS)
         deep = self.small(image, LAYERS[3:])
         features |= {n: F.conv2d(deep[n], *self.maps[n]).relu() for n in LAYERS[3:]}
         features = {n: value.float() for n, value in features.items()}
         for name, value in features.items():
             self.scale.setdefault(name, value.square().mean().rsqrt())
         return {n: value * self.scale[n] for n, value in features.items()}
+
+
+def quiet_channels(before_relu: dict[str, Tensor]) -> Tensor:
+    """Mean shortfall of channels whose highest value in the batch stays below half the layer's root mean square."""
+    shortfalls = []
+    for value in before_relu.values():
+        size = value.detach().square().mean().sqrt()
+        shortfalls.append((0.5 - value.amax((0, 2, 3)) / size.clamp(min=1e-6)).clamp(min=0).mean())
+    return torch.stack(shortfalls).sum()
 
 
 class Heads(nn.Module):
@@ -183,11 +194,17 @@ class Heads(nn.Module):
         self.log_scale = nn.ParameterDict({n: nn.Parameter(torch.zeros(())) for n in LAYERS})
         self.pixels = nn.ModuleDict({n: nn.Conv2d(w, 48, 1) for n, w in zip(LAYERS[3:], widths[3:], strict=True)})
 
+    @torch.no_grad()
+    def fit_scales(self, mine: dict[str, Tensor]) -> None:
+        """Start from scales that make the student's features as large as the teacher's: mean square 1."""
+        for name, scale in self.log_scale.items():
+            scale.fill_(-0.5 * mine[name].square().mean().log())
+
 
 def distillation_terms(
     mine: dict, theirs: dict, image: Tensor, heads: Heads, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """The four terms of this module's first lines, each summed over the layers."""
+    """The first four terms of this module's first lines, each summed over the layers."""
     terms = dict.fromkeys(("kernel", "gram", "features", "pixels"), 0.0)
     for name in LAYERS:
         scale = heads.log_scale[name].exp()
@@ -215,8 +232,11 @@ def distillation_terms(
 
 def _pair_distances(grams: Tensor) -> Tensor:
     """Squared Frobenius distances of every two matrices of a batch: (B, C, C) → (B(B−1)/2,)."""
+    flat = grams.flatten(1)
+    inner = flat @ flat.T
+    norms = inner.diagonal()
     first, second = torch.triu_indices(len(grams), len(grams), offset=1)
-    return (grams[first] - grams[second]).square().sum((1, 2))
+    return (norms[first] + norms[second] - 2 * inner[first, second]).clamp(min=0)
 
 
 @torch.no_grad()
@@ -267,6 +287,11 @@ def main(arguments: list[str] | None = None) -> None:
     student = load_random_mini().requires_grad_(True).to(device, memory_format=torch.channels_last)
     heads, teacher = Heads(student).to(device), Teacher(device)
     pictures = Pictures(photos, paintings)
+    draw = torch.Generator().manual_seed(options.seed)
+    first = torch.cat([pictures.photo_batch(8, draw), pictures.painting_batch(8, draw)]).to(device)
+    heads.fit_scales(student(first, LAYERS))
+    teacher(first)  # its scales are set by the first pictures it sees
+    watched = [n for n in student.layers if n.startswith("conv") and n[4] != "1"]
     stylised = Stylised(pictures)
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
@@ -275,7 +300,9 @@ def main(arguments: list[str] | None = None) -> None:
         painted = pictures.painting_batch(1, generator)
         image = torch.cat([moving, styles, others[:2], painted, disturb(others[2:], generator)]).to(device)
         theirs = teacher(image)
-        return distillation_terms(student(image, LAYERS), theirs, image, heads, generator)
+        mine = student(image, [*LAYERS, *watched])
+        terms = distillation_terms({n: mine[n] for n in LAYERS}, theirs, image, heads, generator)
+        return {**terms, "alive": 0.3 * quiet_channels({n: mine[n] for n in watched})}
 
     log, shown = [], tqdm(total=options.steps, desc="mini")
     parts = {"student": student, "heads": heads}
