@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -19,21 +20,34 @@ class Loss:
 
     `aligned` losses compare position by position (content), so their reference is resized to the picture's size;
     the others' reference only needs a comparable area. What depends on the reference alone is computed once, by
-    `prepare`, and compared with by `compare`. Weights are masks (B, 1, H, W) at the features' size.
+    `prepare`, and compared with by `compare`. Weights are masks (B, 1, H, W) at the features' size; a `stacked` loss
+    gets the masks of all K regions at once, (B, K, H, W), and the others one region after the other.
+
+    A loss that draws at random, reassigns or learns has `every` > 0: its target is replaced by `update` each so many
+    steps of the optimiser. One that `learns` cannot be minimised by L-BFGS. `least` is the fewest positions a side of
+    features that it can compare.
     """
 
     statistic: Statistic
-    distance: Callable[[Tensor, Tensor], Tensor]
+    distance: Callable[[Any, Any], Tensor]
     name: str
     aligned: bool = False
+    stacked: bool = False
+    every: int = 0
+    learns: bool = False
+    least: int = 1
 
-    def prepare(self, reference: Tensor, weights: Tensor | None = None) -> Tensor:
+    def prepare(self, reference: Tensor, weights: Tensor | None = None) -> Any:
         """The reference's statistic, detached: the target of an optimisation."""
         return self.statistic(reference.detach(), weights).detach()
 
-    def compare(self, features: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The distance from the features' statistic to a prepared target."""
+    def compare(self, features: Tensor, target: Any, weights: Tensor | None = None) -> Tensor:
+        """The distance from the features' statistic to a prepared target; the gradient goes to the features only."""
         return self.distance(self.statistic(features, weights), target)
+
+    def update(self, features: Tensor, target: Any, weights: Tensor | None = None) -> Any:
+        """The target for the next steps, given the features as they are now."""
+        return target
 
     def __call__(
         self,
@@ -42,4 +56,4 @@ class Loss:
         weights: Tensor | None = None,
         reference_weights: Tensor | None = None,
     ) -> Tensor:
-        return self.distance(self.statistic(features, weights), self.statistic(reference, reference_weights))
+        return self.compare(features, self.prepare(reference, reference_weights), weights)

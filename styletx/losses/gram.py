@@ -1,6 +1,8 @@
-"""Content and style of Gatys et al. (lecture 03), and the many normalisations that go by the same names."""
+"""Content and style of Gatys et al. (lecture 03), the normalisations that go by the same names, Gram's relatives."""
 
-from ..statistics import gram, identity
+from functools import partial
+
+from ..statistics import centred_gram, gram, identity, multiscale_gram, shifted_gram
 from .base import Loss, mean_squared
 
 # (1/NM) Σ (F − P)²: the mean, where Gatys et al. write ½ Σ. Source: Gatys, Ecker & Bethge 2016, Eq. 1.
@@ -8,6 +10,28 @@ content_loss = Loss(identity, mean_squared, name="content", aligned=True)
 
 # (1/N²M²) Σ (G − A)² with G = F Fᵀ: four times Gatys' E_l. Source: Gatys, Ecker & Bethge 2016, Eq. 4.
 gram_loss = Loss(gram, mean_squared, name="gram")
+
+# (1/N²) Σ (G̃ − Ã)², G̃ of features without the layer's mean. Source: Li et al. 2017 (Diversified), Eq. 3.
+centred_gram_loss = Loss(centred_gram, mean_squared, name="centred gram")
+
+# (1/N²) Σ (Σ − Σ')²: the covariances, that is, the Gram matrices of features without each channel's mean.
+covariance_loss = Loss(partial(centred_gram, centre="channel"), mean_squared, name="covariance")
+
+
+def shifted_gram_loss(shift: int = 4) -> Loss:
+    """Gram matrices of features with themselves `shift` positions across and down: symmetry, rows, long edges.
+
+    (1/2N²) Σ over both directions of (G_δ − A_δ)². Source: Berger & Memisevic 2017, Eq. 5 to 8.
+    """
+    return Loss(partial(shifted_gram, shift=shift), mean_squared, name=f"shifted gram, {shift}", least=shift + 1)
+
+
+def multiscale_gram_loss(scales: int = 3) -> Loss:
+    """Gram matrices of the features at several scales, the mean over scales. Source: Zhang & Dana 2018, section 3."""
+    if isinstance(scales, bool) or int(scales) != scales or scales < 1:
+        raise ValueError(f"scales: {scales}; it must be a whole number, at least 1")
+    return Loss(partial(multiscale_gram, scales=int(scales)), mean_squared, name=f"multi-scale gram, {scales}")
+
 
 # What a loss of that source is, in units of ours above: N channels, M positions (those of both pictures).
 CONVENTIONS = {
