@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .encoders import Encoder, load_encoder
 from .images import fit_size, noise_like, resize
-from .losses import CONVENTIONS, Loss, content_loss, gram_loss, total_variation, value_range
+from .losses import CONVENTIONS, STYLE_LOSSES, Loss, content_loss, gram_loss, total_variation, value_range
 from .objective import Energy, Match, Objective
 from .options import Choice, Number, Picture, check_options
 from .samples import picture
@@ -41,6 +41,7 @@ def gatys(
     content_weight: Annotated[float, Number(0, 1e6, log=True, help="α, the weight of the content (relative)")] = 1.0,
     tv_weight: Annotated[float, Number(0, 1e4, log=True, help="weight of total variation, against noise")] = TV_WEIGHT,
     style_scale: Annotated[float, Number(0.1, 4, step=0.1, help="size of the strokes")] = 1.0,
+    loss: Annotated[str, Choice(tuple(STYLE_LOSSES), help="what style is: the loss that compares it")] = "gram",
     start: Annotated[
         str | Tensor, Choice(("content", "noise", "style"), help="what the optimisation starts from")
     ] = "content",
@@ -52,7 +53,7 @@ def gatys(
     recipe: Annotated[str | None, Choice((None, "paper"), help="the paper's own weights (VGG-19 only)")] = None,
     seed: Annotated[int, Number(0, 2**31 - 1, help="seed of a noise start")] = 0,
     content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYER,
-    style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
+    style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
     levels: int | Iterable[int] | None = None,
     shares: bool = False,
     device: str | torch.device | None = None,
@@ -61,17 +62,24 @@ def gatys(
 
     Weights are relative (see `styletx.objective`): they mean the same at every size and with every encoder.
     `recipe="paper"` instead takes the paper's raw losses, with α/β = 10⁻³, no total variation, a noise start and
-    one level, on VGG-19 with normalised filters and average pooling. Pictures are samples' names, paths or tensors.
+    one level, on VGG-19 with normalised filters and average pooling. `loss` names another statistic for the style
+    than Gram matrices, at its own layers unless `style_layers` says which (lectures 04 and 05). Pictures are samples'
+    names, paths or tensors.
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
     given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
-                 style_scale=style_scale, pooling=pooling, optimizer=optimizer, recipe=recipe, seed=seed)  # fmt: skip
+                 style_scale=style_scale, loss=loss, pooling=pooling, optimizer=optimizer, recipe=recipe,
+                 seed=seed)  # fmt: skip
     if isinstance(start, str):
         given["start"] = start
     check_options(gatys, given)
     if not content_weight and not style_weight:
         raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
+    if style_layers is None:
+        style_layers = STYLE_LOSSES[loss][1]
     content, style = picture(content, argument="content"), picture(style, argument="style")
+    if recipe == "paper" and loss != "gram":
+        raise ValueError(f"recipe, loss: the paper's numbers are for Gram matrices, not for {loss}")
     if recipe == "paper":
         if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
             raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")
@@ -87,9 +95,10 @@ def gatys(
         network = load_encoder(encoder, pooling=pooling, device=device)
         objective = gatys_objective(
             content, style, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
-            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale,
+            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=STYLE_LOSSES[loss][0],
         )  # fmt: skip
-    _check_sides(network, content=(content, content_layers), style=(style, style_layers))
+    _check_side(network, "content", content, content_layers, 1)
+    _check_side(network, "style", style, style_layers, STYLE_LOSSES[loss][0].least)
     size_of = fit_size(*content.shape[-2:], longer=size)
     if isinstance(start, str):
         start = {"content": content, "style": resize(style, size_of), "noise": noise_like(content, seed, size=size_of)}[
@@ -101,13 +110,12 @@ def gatys(
     )
 
 
-def _check_sides(encoder: Encoder, **pictures: tuple[Tensor, str | Iterable[str] | Mapping[str, float]]) -> None:
+def _check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: int) -> None:
     """ValueError for a picture with too few pixels to have the features it is asked for."""
-    for name, (picture_, layers) in pictures.items():
-        height, width = picture_.shape[-2:]
-        least = max(encoder.smallest(layer) for layer in encoder.check_layers(layers))
-        if min(height, width) < least:
-            raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {least}")
+    height, width = image.shape[-2:]
+    least = max(encoder.smallest(layer, positions) for layer in encoder.check_layers(layers))
+    if min(height, width) < least:
+        raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {least}")
 
 
 def gatys_objective(
@@ -120,11 +128,12 @@ def gatys_objective(
     style_weight: float = STYLE_WEIGHT,
     tv_weight: float = TV_WEIGHT,
     style_scale: float = 1.0,
+    loss: Loss = gram_loss,
 ) -> Objective:
     """The objective of `gatys`: content + style + total variation + range, with relative weights."""
     return Objective(
         Match(content_loss, content, content_layers, weight=content_weight, name="content"),
-        Match(gram_loss, style, style_layers, weight=style_weight, scale=style_scale, name="style"),
+        Match(loss, style, style_layers, weight=style_weight, scale=style_scale, name="style"),
         Energy(total_variation, weight=tv_weight),
         Energy(value_range, weight=RANGE_WEIGHT),
     )

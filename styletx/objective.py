@@ -34,7 +34,8 @@ class Match:
     reference: a picture (1, 3, H, W), or several: with `where`, one for each region; without, an even mixture.
     layers: a name, several names (equal weights that add up to 1), or {name: weight}.
     where: masks (1, K, H, W) of the picture and of the reference(s), for K regions; either may be None.
-    view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale).
+    view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale). A map of
+        the picture that has `every` is replaced by its `update()` each so many steps of the optimiser (a jitter).
     scale: the reference's size relative to the picture's, for losses that are not aligned: the size of the strokes.
     """
 
@@ -99,6 +100,13 @@ class Objective:
         matches = [term for term in self.terms if isinstance(term, Match) and term.encoder is None]
         return list(dict.fromkeys(layer for match in matches for layer in match.layer_weights()))
 
+    def smallest(self, encoder: Encoder) -> int:
+        """The shortest side of a picture in which every Match that the encoder serves has something to compare."""
+        matches = [term for term in self.terms if isinstance(term, Match) and term.encoder is None]
+        asked = {(layer, match.loss.least) for match in matches for layer in match.layer_weights()}
+        encoder.check_layers([layer for layer, _ in asked] or "input")
+        return max((encoder.smallest(layer, least) for layer, least in asked), default=1)
+
     def at(
         self, size: tuple[int, int], encoder: str | Encoder = "mini", device: str | torch.device | None = None
     ) -> "Level":
@@ -129,6 +137,27 @@ class Level:
         values = {bound.name: bound(seen[bound.encoder, bound.view]) for bound in self.matches}
         return values | {energy.name: energy.weight * energy.function(image) for energy in self.energies}
 
+    def update(self, image: Tensor, steps: int) -> bool:
+        """After so many steps of the optimiser: targets that are due are drawn, reassigned or taught anew.
+
+        True if the objective is another one now. `image` is the picture as it is.
+        """
+        moved = [bound for bound in self.matches if _is_due(bound.view, steps) and steps]
+        for bound in moved:
+            bound.view = bound.view.update()
+        due = [bound for bound in self.matches if _is_due(bound.loss, steps)]
+        for bound in due:
+            with torch.no_grad():
+                image = image.detach()
+                features = bound.encoder(bound.view(image) if bound.view else image, bound.weights)
+            bound.update(features)
+        return bool(due or moved)
+
+
+def _is_due(part: object, steps: int) -> bool:
+    every = getattr(part, "every", 0)
+    return every > 0 and steps % every == 0
+
 
 class _Bound:
     """A Match with its targets and denominators at one size."""
@@ -145,8 +174,9 @@ class _Bound:
         regions = max((m.shape[1] for m in (mask, reference_mask) if m is not None), default=0)
         if regions and len(references) not in (1, regions):
             raise ValueError(f"where: {regions} regions for {len(references)} references; one each, or one for all")
-        self.regional = bool(regions)
-        self.count = regions or len(references)
+        self.stacked = self.loss.stacked and bool(regions)
+        self.regional = bool(regions) and not self.stacked
+        self.count = regions if self.regional else len(references)
 
         # Masks at the size of each layer: what a statistic weighs the positions by.
         noise = noise_like(references[0], seed=0, size=size) if relative or regions else None
@@ -161,10 +191,11 @@ class _Bound:
                 features = seen[k if len(seen) > 1 else 0][layer]
                 weights = None
                 if reference_mask is not None:
-                    weights = resize_mask(reference_mask[:, k : k + 1].to(device), features.shape[-2:])
+                    chosen = reference_mask if self.stacked else reference_mask[:, k : k + 1]
+                    weights = resize_mask(chosen.to(device), features.shape[-2:])
                 self.targets[layer].append(self.loss.prepare(features, weights))
         self.denominators = dict.fromkeys(layers, 1.0)
-        if relative:  # one for all regions and for all parts of a mixture
+        if relative and not self.loss.learns:  # one for all regions and for all parts of a mixture
             self.denominators = {n: float(self._compare(probe[n], n)) for n in layers}
             self.denominators = {n: max(value, FLOOR) for n, value in self.denominators.items()}
 
@@ -172,16 +203,24 @@ class _Bound:
         if not self.loss.aligned:  # equal area, times the style scale
             height, width = reference.shape[-2:]
             factor = scale * math.sqrt(size[0] * size[1] / (height * width))
-            least = max(self.encoder.smallest(layer) for layer in layers)
+            least = max(self.encoder.smallest(layer, self.loss.least) for layer in layers)
             size = (max(round(height * factor), least), max(round(width * factor), least))
         reference = resize(reference, size)
         return self.encoder(view(reference) if view else reference, layers)
 
-    def _compare(self, features: Tensor, layer: str) -> Tensor:
+    def _mask(self, layer: str, k: int) -> Tensor | None:
         mask = self.masks[layer]
+        return mask if mask is None or self.stacked else mask[:, k : k + 1]
+
+    def update(self, features: dict[str, Tensor]) -> None:
+        for layer, targets in self.targets.items():
+            self.targets[layer] = [
+                self.loss.update(features[layer], target, self._mask(layer, k)) for k, target in enumerate(targets)
+            ]
+
+    def _compare(self, features: Tensor, layer: str) -> Tensor:
         parts = [
-            self.loss.compare(features, target, None if mask is None else mask[:, k : k + 1])
-            for k, target in enumerate(self.targets[layer])
+            self.loss.compare(features, target, self._mask(layer, k)) for k, target in enumerate(self.targets[layer])
         ]
         total = sum(parts)
         return total if self.regional else total / len(parts)

@@ -17,7 +17,7 @@ from torch import Tensor
 from .encoders import Encoder, load_encoder
 from .images import fit_size, resize, to_png
 from .memory import HISTORY, check_memory, too_large
-from .objective import Level, Objective
+from .objective import Level, Match, Objective
 
 SMALLEST_LEVEL = 112  # longer side in pixels: below it a picture has no strokes left
 LINE_SEARCH = 20  # evaluations that one line search may take; PyTorch's default of 1 cuts it off
@@ -178,7 +178,7 @@ def synthesize(
     final = fit_size(*start.shape[-2:], longer=longer)
     sizes = level_sizes(final, levels)
     encoder = load_encoder(encoder, device=device)
-    least = max((encoder.smallest(layer) for layer in encoder.check_layers(objective.layers() or "input")), default=1)
+    least = objective.smallest(encoder)
     if min(final) < least:
         raise ValueError(
             f"size: {final[1]}×{final[0]} pixels are too few for {encoder.name} at {objective.layers()[-1]}; "
@@ -188,6 +188,9 @@ def synthesize(
         sizes = [s for s in sizes if min(s) >= least]
     elif min(sizes[0]) < least:
         raise ValueError(f"levels: {sizes[0][1]}×{sizes[0][0]} pixels are too few; each side needs at least {least}")
+    learning = [t.name for t in objective.terms if isinstance(t, Match) and t.loss.learns and t.weight]
+    if learning and optimizer == "lbfgs":
+        raise ValueError(f"optimizer: {learning[0]} learns while the picture does, so L-BFGS cannot be used; take adam")
     check_memory(encoder, objective.layers(), final)
     return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares))
 
@@ -242,6 +245,16 @@ class _Problem:
         self.lowest, self.best = math.inf, image.detach().clone()
         self.terms: dict[str, Tensor] = {}
         self.shares: dict[str, float] | None = None
+        self.level.update(self.x, 0)
+        self.taken = 0  # steps of the optimiser, by which the objective is updated
+
+    def refresh(self) -> bool:
+        """After a step: True if the objective is another one now; what was lowest before does not count any more."""
+        self.taken += 1
+        if not self.level.update(self.x, self.taken):
+            return False
+        self.lowest, self.best = math.inf, self.x.detach().clone()
+        return True
 
     def evaluate(self) -> Tensor:
         """The scalar at x, with x.grad set: one evaluation of the budget."""
@@ -324,6 +337,14 @@ class _Problem:
             if trials:
                 *_, self.terms, self.shares = trials[0]
             yield
+            if self.refresh():
+                before = trials[0][2] if trials else None
+                value = self.evaluate() * scale
+                self.x.grad.mul_(scale)
+                trials = [(self.x.detach().clone(), value, self.x.grad, self.terms, self.shares)]
+                # The next pair of the history is new gradient minus last one: let it be the old objective's, or none.
+                last = optimiser.state[self.x]["prev_flat_grad"]
+                last.add_((self.x.grad - before).flatten()) if before is not None else last.copy_(self.x.grad.flatten())
 
     def _adam(self) -> Iterator[None]:
         optimiser = torch.optim.Adam([self.x], lr=self.work.rate or 0.02)
@@ -331,12 +352,15 @@ class _Problem:
             self.evaluate()
             yield
             optimiser.step()
+            self.refresh()
 
     @torch.no_grad()
     def settle(self) -> None:
         """Choose the level's best picture: the finalists, lowest and last, are judged as they will be seen."""
         last = self.x.detach().clone()
-        if not torch.equal(self.best, last):
+        if any(match.loss.learns for match in self.level.matches):
+            self.best = last  # values from before and after a lesson do not compare
+        elif not torch.equal(self.best, last):
             values = [float(sum(self.level(image.clamp(0, 1)).values())) for image in (self.best, last)]
             if values[1] < values[0]:  # False for NaN
                 self.best = last

@@ -8,6 +8,7 @@ import torch
 from styletx import gatys, gram_loss, load, load_encoder, reconstruct_content, reconstruct_style
 from styletx.gatys import STYLE_LAYERS
 from styletx.images import noise_like, resize
+from styletx.losses import STYLE_LOSSES
 from styletx.options import Choice, Number, Picture, check_options, options
 
 SMALL = {"size": 96, "device": "cpu"}
@@ -137,3 +138,21 @@ def test_options_are_read_from_the_signature():
 def test_bad_input_is_refused_at_once(wrong, message):
     with pytest.raises(ValueError, match=message):
         gatys(**{"content": "china", "style": "mosaic", "size": 96, "steps": 2, **wrong})
+
+
+@pytest.mark.parametrize("name", STYLE_LOSSES)
+def test_every_style_loss_by_name_lowers_itself(name):
+    """From the photo, coarse to fine, through the whole method: the style term falls, and the picture moves."""
+    run = gatys("china", "stained-glass", size=96, steps=30, loss=name, levels=1, device="cpu")
+    steps = list(run)
+    assert steps[-1].losses["style"] < 0.7 * steps[0].losses["style"]
+    assert steps[-1].evaluations <= 30 and float((run.best - steps[0].image).abs().mean()) > 0.01
+
+
+def test_other_losses_have_no_paper_recipe():
+    with pytest.raises(ValueError, match="recipe, loss"):
+        gatys("china", "flower", size=64, loss="bn", recipe="paper", device="cpu")
+    with pytest.raises(ValueError, match="style: .* too few"):
+        gatys("china", torch.rand(1, 3, 9, 40), size=64, loss="mrf", device="cpu")
+    with pytest.raises(ValueError, match="size"):
+        gatys("china", "flower", size=32, loss="mrf", device="cpu")

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, total_variation
-from styletx.images import noise_like, resize
+from styletx.images import noise_like, resize, resize_mask
+from styletx.losses import semantic_loss, sliced_wasserstein
 from styletx.statistics import gram
 
 LAYERS = ("relu1_1", "relu2_1")
@@ -134,3 +135,28 @@ def test_a_constant_reference_has_a_defined_answer(mini):
     objective = Objective(Match(content_loss, grey, "relu3_1"), Match(gram_loss, grey, LAYERS))
     values = objective.at((64, 64), mini)(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
     assert all(bool(value.isfinite()) for value in values.values())
+
+
+def test_a_stacked_loss_gets_all_masks_at_once(mini):
+    """The semantic loss in an objective is the loss itself on the same features and masks."""
+    photo, style = load("chelsea", 96), load("mosaic", 96)
+    masks = [torch.zeros(1, 2, *picture.shape[-2:]) for picture in (photo, style)]
+    for mask in masks:
+        mask[:, 0, :, :48] = 1
+        mask[:, 1] = 1 - mask[:, 0]
+    loss = semantic_loss()
+    level = Objective(Match(loss, style, "relu3_1", where=tuple(masks)), relative=False).at(photo.shape[-2:], mini)
+    reference = level.matches[0]._look(style, tuple(photo.shape[-2:]), 1.0, None, ["relu3_1"])["relu3_1"]
+    features = mini(photo, "relu3_1")["relu3_1"]
+    small = [resize_mask(m, f.shape[-2:]) for m, f in zip(masks, (features, reference), strict=True)]
+    assert float(level(photo)["semantic"]) == pytest.approx(float(loss(features, reference, *small)), rel=1e-5)
+
+
+def test_targets_are_renewed_at_steps_only(mini):
+    photo, style = load("chelsea", 96), load("mosaic", 96)
+    level = Objective(Match(sliced_wasserstein(every=3), style, "relu2_1")).at(photo.shape[-2:], mini)
+    name = "sliced wasserstein"
+    before = float(level(photo)[name])
+    assert float(level(photo)[name]) == before
+    assert not level.update(photo, 1) and float(level(photo)[name]) == before
+    assert level.update(photo, 3) and float(level(photo)[name]) != before

@@ -55,9 +55,9 @@ class Laplacian(Encoder):
     def receptive_field(self, layer: str) -> tuple[int, int]:
         raise EncoderError("receptive_field: a pyramid's bands are differences of sizes, not a chain of filters")
 
-    def smallest(self, layer: str) -> int:
+    def smallest(self, layer: str, positions: int = 1) -> int:
         level = self.LEVELS if layer == "lowpass" else self.layers.index(layer)
-        return 3 * 2 ** max(level - 1, 0)  # the mirrored border of two needs three pixels at every level
+        return max(3, positions) * 2 ** max(level - 1, 0)  # a mirrored border of two needs three pixels
 
     def extra_repr(self) -> str:
         return "laplacian, band1 … lowpass"

@@ -118,9 +118,9 @@ class Encoder(nn.Module):
             stride *= step
         return size, stride
 
-    def smallest(self, layer: str) -> int:
-        """The shortest side of a picture that still reaches `layer`."""
-        need = 1
+    def smallest(self, layer: str, positions: int = 1) -> int:
+        """The shortest side of a picture that still has so many positions a side at `layer`."""
+        need = positions
         for name in reversed(self.layers[1 : self.layers.index(layer) + 1]):
             kernel, stride, padding = _geometry(self.steps[name])
             need = max((need - 1) * stride + kernel - 2 * padding, 1)
