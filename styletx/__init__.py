@@ -7,6 +7,7 @@ from .devices import describe_device, pick_device
 from .encoders import Encoder, load_encoder, normalise
 from .gatys import gatys, gatys_objective, reconstruct_content, reconstruct_style
 from .images import read, resize, show, write
+from .inversion import invert
 from .losses import Loss, content_loss, gram_loss, mean_squared, total_variation, value_range
 from .objective import Energy, Match, Objective
 from .samples import load, load_or
@@ -27,6 +28,7 @@ __all__ = [
     "gatys_objective",
     "gram",
     "gram_loss",
+    "invert",
     "load",
     "load_encoder",
     "load_or",

@@ -16,7 +16,8 @@ from . import __version__, images, samples
 from .devices import describe_device, free_memory, pick_device
 from .encoders import NAMES, WEIGHTS, EncoderError, load_encoder
 from .gatys import gatys, reconstruct_content, reconstruct_style
-from .methods import METHODS
+from .inversion import invert
+from .methods import METHODS, picture_options
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
 # (photo, painting): the first pair that is there; each has a companion that is always there.
@@ -37,6 +38,10 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
         run = reconstruct_style(style, layers, size=max(96, size // 2), device=device)
         row.append((f"up to {layers[-1]}", run.finish()))
     yield "Style reconstruction: more and more layers", row
+    row = [("photo", content)]
+    for layer in ("relu2_1", "relu3_1", "relu4_1", "relu5_1"):
+        row.append((layer, invert(content, layer=layer, size=max(96, size // 2), device=device).finish()))
+    yield "Layer inversion: what a layer remembers", row
     row = [("content", content)]
     for layer in ("relu2_1", "relu4_1", "relu5_1"):
         row.append((layer, reconstruct_content(content, layer, size=max(96, size // 2), device=device).finish()))
@@ -97,7 +102,8 @@ def examine(device: str | torch.device | None = None) -> bool:
     for name, method in METHODS.items():
         start = time.monotonic()
         try:
-            run = method("china", "stained-glass", size=160, steps=40, device=chosen)
+            pictures = dict(zip(picture_options(method), ("china", "stained-glass"), strict=False))
+            run = method(**pictures, size=160, steps=40, device=chosen)
             losses = [step.loss for step in run]
             fine = bool(run.best.isfinite().all()) and min(losses) < losses[0] / 2
             note = f"{'works' if fine else 'PROBLEM: the loss did not fall'}, loss {losses[0]:.3g} → {min(losses):.3g}"

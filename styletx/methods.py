@@ -10,9 +10,10 @@ from torch import Tensor
 
 from . import __version__, images, samples
 from .gatys import gatys
+from .inversion import invert
 from .options import Picture, options
 
-METHODS: dict[str, Callable] = {"gatys": gatys}
+METHODS: dict[str, Callable] = {"gatys": gatys, "invert": invert}
 
 
 class RecordError(ValueError):

@@ -23,10 +23,15 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """One of some values; where `open`, the values are proposals and any other word may be right too."""
 
     values: tuple
     help: str = ""
+    open: bool = False
+
+    def takes(self, value: Any) -> bool:
+        """Is this one of the values, or a word where any may be right?"""
+        return value in self.values or (self.open and isinstance(value, str))
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def check_options(method: Callable, values: dict[str, Any]) -> None:
             continue
         value, allowed = values[option.name], option.allowed
         if isinstance(allowed, Choice):
-            if value not in allowed.values:
+            if not allowed.takes(value):
                 raise ValueError(f"{option.name}: {value!r} is not one of {', '.join(map(str, allowed.values))}")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(

@@ -19,8 +19,8 @@ FLOORS = [
     ["losses", "memory", "networks", "segments"],
     ["objective"],
     ["synthesis", "training"],
-    ["inversion", "gatys", "wct", "photo_wct", "deep_photo", "video", "stereo", "audio"],
-    ["evaluation", "methods"],
+    ["classics", "control", "inversion", "gatys", "wct", "photo_wct", "deep_photo", "video", "stereo", "audio"],
+    ["evaluation", "litmus", "methods"],
     ["widgets", "cli", "demo", "gallery", "lecture", "recipes", "__main__"],
     ["__init__"],  # the names a lecture imports: above all
 ]

@@ -22,7 +22,9 @@ def control(option: Option, value: Any = None) -> widgets.Widget:
     """
     allowed, value = option.allowed, option.default if value is None else value
     common = dict(description=label(option.name))
-    if isinstance(allowed, Choice):
+    if isinstance(allowed, Choice) and allowed.open:
+        made = widgets.Combobox(value=value, options=allowed.values, ensure_option=False, **common)
+    elif isinstance(allowed, Choice):
         values = [(shown(v), NONE if v is None else v) for v in allowed.values]
         made = widgets.Dropdown(options=values, value=NONE if value is None else value, **common)
     elif allowed.log:

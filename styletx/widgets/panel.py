@@ -168,7 +168,7 @@ class Panel(widgets.VBox):
             value = self._given.get(name)
             if isinstance(option.allowed, Picture):
                 self.pickers[name] = Picker(name, value, self._picked)
-            elif not isinstance(option.allowed, Choice) or value is None or value in option.allowed.values:
+            elif not isinstance(option.allowed, Choice) or value is None or option.allowed.takes(value):
                 self.controls[name] = control(option, value)
         numbers = [n for n in self.controls if isinstance(self._options[n].allowed, Number)]
         opened = [n for n in (main or numbers[:OPEN_CONTROLS]) if n in self.controls]
