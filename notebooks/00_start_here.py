@@ -79,6 +79,7 @@ assert error <= 1 / 510 + 1e-6
 # scikit-image), some are drawn by this package in a few lines each, and paintings are fetched once, with
 # their hash checked and credit and licence shown. The following need no network:
 
+
 # %%
 def thumbnail(name):
     image = load(name, size=240)
@@ -158,7 +159,8 @@ show(roof, nearest, averaged, titles=["240 × 360", "every 4th pixel", "resize: 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The device
 #
-# The package takes a CUDA GPU where there is one, else Apple's, else the CPU, and shows which. One argument
+# An *encoder* is the network that looks at pictures; `mini` is the small one that comes with the course. The
+# package takes a CUDA GPU where there is one, else Apple's, else the CPU, and shows which. One argument
 # changes it, in every function that computes: `device="cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`. Nothing else in
 # your code changes.
 
@@ -185,7 +187,8 @@ panel
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Your first picture, in three lines
 #
-# `steps` is the budget: how often the loss and its gradient are evaluated. With more of them and a larger
+# `steps` is the budget: how often the loss and its gradient are evaluated (one `Step` of the optimiser may take
+# several evaluations). With more of them and a larger
 # `size` the picture becomes better; these numbers are for a few seconds on two CPU cores.
 
 # %%
@@ -221,8 +224,16 @@ for name, colour in (("content", CONTENT), ("style", STYLE)):
     axis.text(steps[-1].evaluations + 0.7, steps[-1].losses[name], name, color=colour, va="center")
 change = next(s.evaluations for s in steps if s.level == 1)
 axis.axvline(change, color="0.6", lw=1, ls=":")
-axis.annotate("larger from here", (change, 0.97), xycoords=("data", "axes fraction"), xytext=(5, 0),
-              textcoords="offset points", va="top", fontsize=9, color="0.35")
+axis.annotate(
+    "larger from here",
+    (change, 0.97),
+    xycoords=("data", "axes fraction"),
+    xytext=(5, 0),
+    textcoords="offset points",
+    va="top",
+    fontsize=9,
+    color="0.35",
+)
 axis.set(xlabel="evaluations", ylabel="weighted loss")
 axis.spines[["top", "right"]].set_visible(False)
 _ = axis.set_xlim(right=steps[-1].evaluations * 1.1)
@@ -326,7 +337,7 @@ free, stuck = paint(clamped=False), paint(clamped=True)
 show(free, stuck, titles=["range energy", "clamped inside the loss"], height=2.0)
 
 # %% [markdown]
-# The speckles are the pixels that began outside the range: they never had a gradient.
+# The speckles are pixels that began outside the range, or were pushed out of it: there they have no gradient.
 
 # %%
 error = (stuck - free).abs().amax(1)
@@ -412,8 +423,8 @@ show(run.best, height=1.8)
 # :::{exercise} The same again, but
 # :label: start-again
 #
-# Take the record of `first.png`, keep its content and all its arguments, and make the picture in another
-# style.
+# Take the record of `first.png`, keep its content, and make the picture in another style; make it smaller if
+# you like.
 # :::
 
 # %% [markdown]

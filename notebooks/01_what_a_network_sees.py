@@ -69,8 +69,14 @@ def correlate(x, w):
 y = correlate(x, w)
 
 # %% slideshow={"slide_type": "-"}
-numbers(x, w, y, titles=["picture $x$", "filter $w$", r"$x \star w$"], signs=[r"$\star$", "="],
-        marks=[(0, 0, 1, 3, 3, "black"), (2, 0, 1, 1, 1, "black")])
+numbers(
+    x,
+    w,
+    y,
+    titles=["picture $x$", "filter $w$", r"$x \star w$"],
+    signs=[r"$\star$", "="],
+    marks=[(0, 0, 1, 3, 3, "black"), (2, 0, 1, 1, 1, "black")],
+)
 
 # %% [markdown]
 # The nine numbers in the frame give the one number in the frame. This filter compares right with left: the
@@ -117,8 +123,14 @@ grey = F.pad(images.luminance(photo), (1, 1, 1, 1), mode="reflect")
 across, down = F.conv2d(grey, torch.stack([w, w.T])[:, None] / 8)[0]
 strength = (across**2 + down**2).sqrt()
 edges = heat(torch.stack([across, down]), -0.2, 0.2, colours="RdBu_r")
-show(photo, edges, heat(strength[None], 0, 0.2), height=1.7, columns=4,
-     titles=["photograph", "left to right", "top to bottom", "strength of the edge"])
+show(
+    photo,
+    edges,
+    heat(strength[None], 0, 0.2),
+    height=1.7,
+    columns=4,
+    titles=["photograph", "left to right", "top to bottom", "strength of the edge"],
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A layer
@@ -162,26 +174,26 @@ show(patches, heat(maps[chosen], 0, 9, gamma=0.5), columns=6, height=1.1)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## One scale for all layers
 #
-# Filters differ in size by accident: one answers with 0.01, the next with 50. {cite:t}`gatys2016image`
-# therefore rescale the network so that *the mean activation of every filter, over pictures and positions, is
-# 1*, and note that this "can be done without changing its output". Here is why. ReLU and maximum have, for
-# every $\lambda > 0$,
+# Filters differ in size by accident. {cite:t}`gatys2016image` therefore rescale the network so that *the mean
+# activation of every filter, over pictures and positions, is 1*, and note that this can be done for VGG
+# without changing its output, the scores of the classes: the next layer takes the factors out again. Here is
+# why. ReLU and maximum have, for every $\lambda > 0$,
 #
 # $$
 # \max(0, \lambda z) = \lambda \max(0, z), \qquad \max(\lambda z_1, \lambda z_2) = \lambda \max(z_1, z_2),
 # $$
 #
-# and so does the mean. Let $a_c$ be the mean activations of the layer before and $b_i$ those of this one,
-# both measured in the old network. The new channels that come in are $F_c / a_c$. Take
+# and so does the mean. Let $m_c$ be the mean activations of the layer before and $m_i$ those of this one,
+# both measured in the old network. The new channels that come in are $F_c / m_c$. Take
 #
 # $$
-# w_{ic} \leftarrow w_{ic}\, \frac{a_c}{b_i}, \qquad \text{bias}_i \leftarrow \frac{\text{bias}_i}{b_i}:
+# w_{ic} \leftarrow w_{ic}\, \frac{m_c}{m_i}, \qquad b_i \leftarrow \frac{b_i}{m_i}:
 # $$
 #
-# the sum becomes $1/b_i$ times the old one, the ReLU lets the factor pass, and the channel that goes out is
-# $F_i / b_i$, with mean 1. Each channel has got one positive factor, and nothing else has happened.
+# the sum becomes $1/m_i$ times the old one, the ReLU lets the factor pass, and the channel that goes out is
+# $F_i / m_i$, with mean 1. Each channel has got one positive factor, and nothing else has happened.
 #
-# Both halves of the claim, on the six photographs that `normalised=True` uses:
+# Both halves of the claim: the means on the six photographs that `normalised=True` uses, the factors on one.
 
 # %%
 photos = [load(name, size=256) for name in NORMALISATION_PHOTOS]
@@ -215,6 +227,7 @@ for layer in ("relu3_1", "relu5_1"):
 # Since every filter now has mean 1, one colour scale serves for all: black is 0, the brightest is nine times
 # the mean, and the square root is drawn, so that small values are not lost. From each layer you see four
 # channels with much contrast. Their pixels are drawn as large as they are.
+
 
 # %%
 def most_contrast(maps, count, every=1):
@@ -289,7 +302,8 @@ _ = axis.legend(frameon=False)
 #
 # The course notes take "conv4_2" for the content loss, as the paper does {cite:p}`gatys2016image`. Both mean
 # the value *after* the ReLU: the authors worked with Caffe, where the ReLU overwrites its input, so that
-# whoever reads conv4_2 finds relu4_2. (Their gradient gives it away: it is 0 where $F \le 0$.) Where this
+# whoever reads conv4_2 finds relu4_2. (Their Eq. 2 gives it away: a gradient that is 0 where the feature is not positive is the one
+# with respect to the ReLU's input.) Where this
 # course quotes a paper's "conv4_2", the code says `relu4_2`.
 # :::
 
@@ -342,7 +356,7 @@ rows = [[name, *receptive_field(name), encoder.channels(name), vgg[name[4]]] for
 table(rows, ["layer", "field (pixels)", "jump (pixels)", "channels in mini", "in VGG-19"])
 
 # %% [markdown]
-# The claim: this is exactly where the gradient is not zero. A pixel outside the field cannot change the
+# The claim: this is exactly how far the gradient reaches. A pixel outside the field cannot change the
 # value, so its derivative is 0; every pixel inside can. The field belongs to the layout, not to the weights,
 # so we take random ones, and pooling by the mean, since the maximum hides three pixels in four from the
 # gradient.
@@ -415,6 +429,7 @@ def best_patches(layer, channel, count=9):
     found.sort(key=lambda pair: -pair[0])
     return [patch for _, patch in found[:count]]
 
+
 # %%
 def sheet(patches):
     """Nine patches as one picture, three by three, with white lines between them."""
@@ -486,8 +501,8 @@ check_word("STYLE", "From the lowest layer to the highest:")
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it goes wrong
 #
-# **A frame of zeros.** Convolutions need something beyond the border. VGG takes zeros, which to the network
-# is a sharp edge to a colour that is not in the picture. `mini` mirrors the picture instead. Drawn is how
+# **A frame of zeros.** Convolutions need something beyond the border. VGG takes zeros: in the
+# first layer that is the mean colour, deeper "nothing fires", and either is a sharp edge that no picture has. `mini` mirrors the picture instead. Drawn is how
 # much the answer changes, mean over the channels: a frame, which grows with depth and shows up in results as
 # a halo.
 
@@ -513,8 +528,9 @@ show(glow(seen["relu3_1"][0, channel]), glow(flooded[0, channel]), titles=["0 to
 
 # %% [markdown]
 # **A shift that is no shift.** Move the picture by the layer's jump, and the map moves by one position,
-# exactly. Move it by less, and the pooling falls on other pixels: the map is another one. (In films, this
-# flickers.)
+# exactly. Move it by less, and the map cannot follow: part of the change is the motion itself, part that the pooling
+# falls on other pixels. (In films, this flickers.)
+
 
 # %%
 def change_by_shift(encoder, pixels, layer="relu4_1", margin=6):
@@ -554,7 +570,8 @@ except ValueError as error:
 # | padding | 1 pixel | not stated | 1 pixel of zeros | 1 pixel, mirrored |
 # | weights | ImageNet | ImageNet | ImageNet, rescaled | trained here to agree with VGG-19 |
 #
-# `load_encoder("vgg19")` is the first column, with zeros as padding and torchvision's mean and deviation.
+# `load_encoder("vgg19")` has the first column's layout with zeros as padding: its weights were trained anew by
+# torchvision, with a mean and a deviation of its own.
 
 # %% [markdown]
 # ## Exercises
@@ -605,7 +622,7 @@ assert error < 1e-4
 # :::
 #
 # A pixel in the middle reaches the value on many paths, one at the border on a single one: after many layers
-# the sum over paths is bell-shaped, and its width grows only with the root of their number. The frame is the
+# the sum over paths is bell-shaped, and its width grows only with the root of the number of layers. The frame is the
 # field of the formula. (The gradient is averaged over small squares before counting, since the maximum makes
 # it spotty.)
 
@@ -648,9 +665,11 @@ _ = axis.axis("off")
 # :class: dropdown
 # :::
 #
-# Each pooling divides the positions by 4, each doubling of the width multiplies the work by 4: from block 2
-# on, VGG's blocks cost about as much per convolution. A network of a quarter of the width does roughly a
-# sixteenth of the work.
+# Each pooling divides the positions by 4, each doubling of the width multiplies the work by 4: in blocks 2 to 4
+# every convolution of VGG-19 but the first costs the same. Block 5 is no wider than block 4, so it costs a
+# quarter. A quarter of the width everywhere would be a sixteenth of the work; `mini` is relatively wider in
+# blocks 2 and 3, where strokes are seen, and does about a tenth.
+
 
 # %%
 def multiplications(widths, convolutions=(2, 2, 4, 4, 1), side=256):

@@ -40,6 +40,7 @@ from styletx import (
     show,
     synthesize,
     total_variation,
+    value_range,
 )
 from styletx.gallery import figure, numbers
 from styletx.gatys import STYLE_LAYERS
@@ -53,8 +54,8 @@ print("this lecture runs on", describe_device())
 figure("six_paintings", "One photograph of a lighthouse, painted six times in the manner of six paintings")
 
 # %% [markdown]
-# One photograph in six paintings, each made with `gatys()` and its defaults. These are the photo and
-# the paintings:
+# One photograph in six paintings, each by `gatys(photo, painting, size=384, steps=250)`. Figures that take long
+# are kept with the course, and `make gallery` makes them again. These are the photo and the paintings:
 
 # %%
 figure("painters", "The photograph of the lighthouse, and the six paintings")
@@ -83,12 +84,16 @@ figure("painters", "The photograph of the lighthouse, and the six paintings")
 # %% [markdown]
 # :::{admonition} Check the slide
 # :class: warning
-# One of the documents defines $G$ "from $\Phi(x_c)$", the content picture. It is the style picture $x_s$ that the Gram
-# matrix is taken of: otherwise nothing of the painting would enter the objective.
+# Kitov's slides swap the letters: there $A$ belongs to $\mathbf{x}$, and $G$ is the target, which they take "from
+# $\Phi(x_c)$", the content picture. The target has to be the Gram matrix of the style picture ($\mathbf{a}$ here, $x_s$
+# there): otherwise nothing of the painting would enter the objective.
 # :::
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The same thing in one cell
+#
+# Two more terms keep the picture decent. *Total variation*, the mean squared difference of neighbouring pixels with a
+# small weight γ, asks for a smooth picture; *value range* pulls back what leaves [0, 1].
 
 # %%
 content = load_or("kodak-21", "china", size=192)
@@ -99,6 +104,7 @@ objective = Objective(
     Match(content_loss, content, layers="relu4_2", weight=alpha),
     Match(gram_loss, style, layers=STYLE_LAYERS, weight=beta),
     Energy(total_variation, weight=gamma),
+    Energy(value_range, weight=10.0),
 )
 run = synthesize(objective, start=content, steps=120)
 for step in run:
@@ -108,7 +114,7 @@ show(content, style, run.best, titles=["content", "style", "ours"])
 
 # %% [markdown]
 # `Match` is a loss between the picture and a reference at some layers, `Energy` is asked of the picture alone, and
-# `synthesize` gives a *run*: an iterable of steps. `gatys(content, style)` is this cell with defaults.
+# `synthesize` gives a *run*: an iterable of steps. `gatys(content, style)` is this cell.
 #
 # The losses here are *relative*: each layer is divided by its value at a noise picture with the reference's mean and
 # spread, so that a weight means the same at every size and with every encoder. More about this below.
@@ -179,7 +185,8 @@ axis.margins(x=0.25, y=0.15)
 plt.show()
 
 # %% [markdown]
-# The slides turn the same knob by the name γ, from 0.1 to 10 times a base weight of the style:
+# The slides of Ayala and Wolters turn the same knob and call it γ (theirs is the style's weight, not our γ), from 0.1
+# to 10 times a base weight:
 
 # %%
 figure("gamma", "The lighthouse stylised with gamma from 0.1 to 10")
@@ -188,7 +195,10 @@ figure("gamma", "The lighthouse stylised with gamma from 0.1 to 10")
 # ### In class: which picture has which losses?
 
 # %%
-figure("four_pictures", "Four pictures, A to D: noise, a texture without objects, a stylised lighthouse, the lighthouse photo")
+figure(
+    "four_pictures",
+    "Four pictures, A to D",
+)
 
 # %% [markdown]
 # Match the four pictures to: *large content and large style loss*; *small content, large style*; *small content and small
@@ -212,9 +222,10 @@ for letter, value in numbers("four_pictures")["losses"].items():
 #
 # $$\frac{\partial E}{\partial F} = \frac{2}{N^2M^2}\left[(G-A)F + (G-A)^\top F\right] = \frac{4}{N^2M^2}(G-A)F,$$
 #
-# because $G - A$ is symmetric. The document at hand has the factor 2 for this $E$, and writes the gradient as zero where
-# $F_{ij} \le 0$. That second half is right only for the value *before* the ReLU, which is what flows on through the
-# network. The cell settles both.
+# because $G - A$ is symmetric. Wonka's notes (1.4.7) have the factor 2 for this $E$, and set the gradient to zero where
+# $F_{ij} \le 0$. The zero belongs to the gradient with respect to the value *before* the ReLU, which is what flows back
+# through the network; with respect to $F$ itself there is none. The content loss has
+# $\partial\mathcal{L}_{\text{content}}/\partial F = F - P$. The cell settles all three.
 
 # %%
 N, M = 4, 30
@@ -224,18 +235,24 @@ A = A + A.T
 
 after = before.relu()
 E = (after @ after.T - A).square().sum() / (N * M) ** 2
-(autograd,) = torch.autograd.grad(E, before)
+autograd, unmasked = torch.autograd.grad(E, (before, after))
 with torch.no_grad():
-    by_hand = 4 / (N * M) ** 2 * (after @ after.T - A) @ after * (before > 0)
+    slope = 4 / (N * M) ** 2 * (after @ after.T - A) @ after
+    by_hand = slope * (before > 0)
 print(f"largest difference to autograd: {(autograd - by_hand).abs().max():.1e}")
 print(f"autograd / (the slide's, with 2): {(autograd / (by_hand / 2))[before > 0].mean():.3f}")
-assert torch.allclose(autograd, by_hand)
+assert torch.allclose(autograd, by_hand) and torch.allclose(unmasked, slope)
+
+P, F_free = torch.randn(N, M), torch.randn(N, M, requires_grad=True)
+(content_slope,) = torch.autograd.grad(0.5 * (F_free - P).square().sum(), F_free)
+assert torch.allclose(content_slope, F_free - P)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A large entry is not a similarity
 #
-# "The Gram entry is large when two filters are similar": only between filters of equal norm. The same slide has the
-# formula that says so, $A\cdot B = |A|\,|B|\cos\theta$. Two strong channels that hardly agree beat two weak ones that
+# A slide of Ayala and Wolters reads the Gram matrix as the similarity of filters: a large entry for two that are alike.
+# That holds between filters of equal norm only. The same slide has the formula that says so,
+# $A\cdot B = |A|\,|B|\cos\theta$. Two strong channels that hardly agree beat two weak ones that
 # always do:
 
 # %%
@@ -260,16 +277,14 @@ assert G[i, j] > G[m, n] and cosine[i, j] < cosine[m, n]
 N, M = 512, 64 * 64  # conv4_2 at 512×512 pixels
 factors = {name: [convention_factor(name, term, N, M) for term in ("content", "style")] for name in CONVENTIONS}
 c0, s0 = factors["Gatys et al. 2016; Kitov"]
-rows = [
-    [name, f"{c:.4g}", f"{s:.4g}", f"{1e-3 * (c0 / c) / (s0 / s):.3g}"] for name, (c, s) in factors.items()
-]
+rows = [[name, f"{c:.4g}", f"{s:.4g}", f"{1e-3 * (c0 / c) / (s0 / s):.3g}"] for name, (c, s) in factors.items()]
 table(rows, ["source", "content loss / ours", "style loss / ours", "α/β that means Gatys' 10⁻³"])
 
 # %% [markdown]
 # (G divided by M; N = 512 channels, M = 4096 positions. Each factor is tested against the formula as its source
 # prints it.) The ratio $10^{-3}$ of the paper would be about $4\cdot10^{3}$ in the course notes' normalisation. This is why
-# weights in this course are relative: they are divided by what the loss is at a noise picture, so that 10 means ten
-# times as important at 128 and at 512 pixels, with `mini` and with VGG-19.
+# weights in this course are relative: each layer is divided by what its loss is at a noise picture, so that 10 means ten
+# times as important at every size and with every encoder. With `mini`, from 96 to 256 pixels:
 
 # %%
 sizes, values = (96, 128, 192, 256), {"raw": [], "relative": []}
@@ -280,19 +295,22 @@ for size in sizes:
         values[kind].append(float(level(x)["gram"]))
 for kind, row in values.items():
     print(f"{kind:>8}: " + "  ".join(f"{size} px {value:8.3g}" for size, value in zip(sizes, row, strict=True)))
+assert max(values["relative"]) < 2 * min(values["relative"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## L-BFGS against Adam
 #
-# The objective is smooth, its gradient is exact, and one picture is all there is to optimise: made for a quasi-Newton
-# method. L-BFGS {cite}`liu1989limited` builds a model of the curvature from its last dozen steps.
+# The objective is smooth but for the kinks of ReLU and maximum, its gradient comes at the price of one more pass, and one
+# picture is all there is to optimise: made for a quasi-Newton method. L-BFGS {cite}`liu1989limited` builds a model of the curvature from its last dozen steps.
 
 # %%
 curves = numbers("optimisers")["curves"]
 fig, axis = plt.subplots(figsize=(5.2, 3), constrained_layout=True)
 for (name, points), label, style_ in zip(curves.items(), ("L-BFGS", "Adam, rate 0.02"), ("-", "--"), strict=True):
     axis.plot(*zip(*points, strict=True), style_, color="#444", label=label)
-axis.set(yscale="log", xlabel="evaluations of objective and gradient", ylabel="objective", title="256 pixels, one level")
+axis.set(
+    yscale="log", xlabel="evaluations of objective and gradient", ylabel="objective", title="256 pixels, one level"
+)
 axis.legend(frameon=False)
 plt.show()
 
@@ -302,8 +320,8 @@ figure("optimisers", "The lighthouse after 300 evaluations of L-BFGS and of Adam
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where the optimisation starts
 #
-# The objective has many minima. From the photo it finds one with the photo's layout; from noise, another one for every
-# seed; from the painting, one in which the painting's own layout is left over.
+# The objective has many minima. All four results keep the photo's layout, since the content term asks for it, and their
+# losses are nearly equal; what differs is where the strokes lie.
 
 # %%
 figure("starts", "Four results: started from the photo, from two noise pictures, and from the painting")
@@ -333,7 +351,7 @@ figure("scales", "The lighthouse with the painting at half, equal and twice the 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Who is pulling?
 #
-# With `shares=True` each step says what part of the gradient's norm belongs to which term. Early on the style pulls
+# With `shares=True` each step gives the norm of each term's gradient, as a share of the sum of these norms. Early on the style pulls
 # alone; the content answers as soon as something has been moved.
 
 # %%
@@ -373,8 +391,8 @@ panel
 # `reconstruct_style` is that objective. Dropping `relu1_1` is hard to see, dropping `relu5_1` costs the largest
 # structures, and with `relu1_1` alone only colours are left.
 #
+#     from styletx import reconstruct_style
 #     for layers in (STYLE_LAYERS, STYLE_LAYERS[1:], STYLE_LAYERS[:4], STYLE_LAYERS[:1]):
-#         display(reconstruct_style("mosaic", layers, size=128, steps=80).finish(progress=False).shape)
 #         display(show(reconstruct_style("mosaic", layers, size=128, steps=80).finish(progress=False)))
 # ```
 #
@@ -388,6 +406,7 @@ panel
 # The mean of a channel says how often it fires, not with whom: colours and densities of strokes come across, their
 # directions and shapes much less.
 #
+#     from styletx import Loss, mean_squared
 #     mean_loss = Loss(lambda f, w=None: f.mean((2, 3)), mean_squared, name="mean")
 #     objective = Objective(Match(content_loss, content, "relu4_2"), Match(mean_loss, style, STYLE_LAYERS, 10.0))
 #     show(synthesize(objective, start=content, steps=100).finish(progress=False))
@@ -400,7 +419,7 @@ panel
 #
 # ```{solution} gatys-relative
 # :class: dropdown
-# The denominator *is* the value there.
+# The denominator *is* the value there. (`laplacian` is a pyramid of band-passes, without any weights.)
 #
 #     from styletx.images import noise_like
 #     size = content.shape[-2:]
@@ -415,26 +434,29 @@ panel
 #
 # | | the paper (2016) | the authors' code | `gatys()` |
 # |---|---|---|---|
-# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, a quarter of VGG-19's width, trained towards it; any other by name |
+# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, VGG-19 at about a quarter of its width, trained towards it; any other by name |
 # | pooling | average | max | max; `pooling="avg"` |
-# | padding | zeros | zeros | mirrored in `mini`, so that no dark frame enters the Gram matrix |
+# | padding | not stated | zeros | mirrored in `mini`, so that no dark frame enters the Gram matrix |
 # | content layer | conv4_2, after the ReLU | after the ReLU | `relu4_2`: here the name says which |
-# | style layers | conv1_1 … conv5_1, weights 1/5 | the same layers, weights 1/N² | `relu1_1` … `relu5_1`, 1/5 each of a relative loss |
+# | style layers | conv1_1 … conv5_1, weights 1/5 | the same layers, weights 10³/N² | `relu1_1` … `relu5_1`, 1/5 each of a relative loss |
 # | content loss | ½ Σ | mean | mean, over its value at noise |
 # | style loss | Σ / (4N²M²) | mean, G divided by M | mean, G divided by M, over its value at noise |
-# | α/β | 10⁻³ | – | 1/10, relative |
+# | α/β | 5·10⁻⁴ to 5·10⁻³; here 10⁻³ | content 1, style 10³/N² for each layer | 1/10, relative |
 # | start | noise | content | content; `start="noise"` |
-# | sizes | one | one (2017: coarse to fine) | coarse to fine; `levels=1` |
+# | sizes | one | 512, then 800 from the enlarged result | coarse to fine; `levels=1` |
 # | optimiser | L-BFGS | L-BFGS | L-BFGS; `optimizer="adam"` |
 # | also asked | nothing | nothing | a little total variation; values pulled into [0, 1] |
 #
-# `gatys(..., encoder="vgg19", recipe="paper")` runs the first column of this table wherever VGG-19's weights can be had.
+# `gatys(..., encoder="vgg19", recipe="paper")` follows the first column as nearly as torchvision's weights allow, wherever
+# they can be had; the painting is resized to the picture's area.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it fails
 
 # %%
-figure("failures", "Five failures: only colours, noise left over, content lost, blur, and a drawing that gives no colour")
+figure(
+    "failures", "Five failures: only colours, noise left over, content lost, blur, and a drawing that gives no colour"
+)
 
 # %% [markdown]
 # - *Only colours*: the first layer alone knows 3×3 pixels.

@@ -1,26 +1,15 @@
-"""The slow strips of the lectures: python -m styletx.recipes.gallery [NAME ...], also `make gallery`.
+"""The strips of lecture 03, and the README's picture."""
 
-Each function below is one figure: it runs the method at full quality, and gives pictures with captions and what was
-measured. Pictures are kept as JPEG in styletx/gallery/, the numbers beside them in numbers.json.
-"""
-
-import argparse
-import json
 import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from ..devices import describe_device
-from ..gallery import FOLDER
-from ..gatys import STYLE_LAYERS, STYLE_WEIGHT, gatys, gatys_objective, reconstruct_content, reconstruct_style
-from ..images import noise_like, resize, show
-from ..samples import load
+from ...gatys import STYLE_LAYERS, STYLE_WEIGHT, gatys, gatys_objective, reconstruct_content, reconstruct_style
+from ...images import noise_like, resize
+from ...samples import load
+from . import PAINTING, PHOTO, SIZE, Strip
 
-Strip = tuple[list[Tensor], list[str], dict]
-SIZE = 384
 PAINTINGS = (
     "starry-night",
     "great-wave",
@@ -29,7 +18,6 @@ PAINTINGS = (
     "water-lilies",
     "wheat-field-with-cypresses",
 )
-PHOTO, PAINTING = "kodak-21", "starry-night"
 
 
 def header() -> Strip:
@@ -62,7 +50,7 @@ def content_reconstruction() -> Strip:
     layers = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_1")
     photo = load(PHOTO, 256)
     pictures = [reconstruct_content(photo, layer, steps=300).finish(progress=False) for layer in layers]
-    errors = {n: float((p - photo).square().mean().sqrt()) for n, p in zip(layers, pictures, strict=True)}
+    errors = {n: float((p.cpu() - photo).square().mean().sqrt()) for n, p in zip(layers, pictures, strict=True)}
     return [photo, *pictures], ["photo", *layers], {"rms error": errors}
 
 
@@ -103,7 +91,9 @@ def _judge(photo: str, painting: str, size: int = SIZE):
 
 @torch.no_grad()
 def _losses(level, picture: Tensor) -> dict[str, float]:
-    return {name: float(value) for name, value in level(picture).items() if name in ("content", "style")}
+    return {
+        name: float(value) for name, value in level(picture.to(level.device)).items() if name in ("content", "style")
+    }
 
 
 def pooling() -> Strip:
@@ -168,57 +158,19 @@ def failures() -> Strip:
     return [tiny, stuck, drowned, blurred, empty], captions, {}
 
 
-FIGURES: dict[str, Callable[[], Strip]] = {
-    function.__name__: function
-    for function in (
-        header,
-        six_paintings,
-        painters,
-        content_reconstruction,
-        style_reconstruction,
-        alpha_beta,
-        gamma,
-        pooling,
-        starts,
-        optimisers,
-        four_pictures,
-        coarse_to_fine,
-        scales,
-        failures,
-    )
+FIGURES = {
+    header: 4,
+    six_paintings: 3,
+    painters: 4,
+    content_reconstruction: 3,
+    style_reconstruction: 3,
+    alpha_beta: 3,
+    gamma: 3,
+    pooling: 2,
+    starts: 2,
+    optimisers: 2,
+    four_pictures: 4,
+    coarse_to_fine: 2,
+    scales: 3,
+    failures: 3,
 }
-COLUMNS = {
-    "header": 4,
-    "six_paintings": 3,
-    "painters": 4,
-    "content_reconstruction": 3,
-    "style_reconstruction": 3,
-    "alpha_beta": 3,
-    "gamma": 3,
-    "failures": 3,
-    "starts": 2,
-    "four_pictures": 4,
-}
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m styletx.recipes.gallery", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[[], *FIGURES], help="which figures (default: all)")
-    names = parser.parse_args(arguments).names or list(FIGURES)
-    path = FOLDER / "numbers.json"
-    numbers = json.loads(path.read_text()) if path.is_file() else {}
-    for name in tqdm(names, desc=describe_device()):
-        start = time.monotonic()
-        pictures, captions, measured = FIGURES[name]()
-        columns = COLUMNS.get(name, len(pictures))
-        # A page is some seven inches wide: many pictures in a row have to be low, or their captions shrink away.
-        drawn = show(*pictures, titles=captions, columns=columns, height=2.6 if columns < 4 else 1.6)
-        drawn.savefig(
-            FOLDER / f"{name}.jpg", dpi=110 if columns < 4 else 170, bbox_inches="tight", pil_kwargs={"quality": 85}
-        )
-        numbers[name] = {**measured, "device": describe_device(), "made in": round(time.monotonic() - start, 1)}
-        path.write_text(json.dumps(numbers, indent=1, ensure_ascii=False))
-
-
-if __name__ == "__main__":
-    main()
