@@ -9,7 +9,7 @@ from .measure import interleave, ratio, summary
 
 NETWORKS = ("vgg19", "mini")
 RUN_SIZES = {"vgg19": 256, "mini": 512}  # a whole run is timed at one size
-RUN_STEPS = 30
+RUN_STEPS = 20
 
 
 def run(device: torch.device, quick: bool = False) -> dict:
@@ -34,7 +34,7 @@ def evaluation(network: str, size: int, device: torch.device, quick: bool) -> di
         "pystiche, in place": peer.their_evaluation(peer.their_encoder(encoder, in_place=True), *given),
     }
     agrees = peer.check_agreement(peer.agreement(cases["styletx"], cases["pystiche"]))
-    rounds = 3 if quick else 24 if network == "vgg19" else 60
+    rounds = 3 if quick else 12 if network == "vgg19" else 40
     seconds = interleave(cases, rounds, 1 if quick else 3, device)
     return {
         "network": network,
@@ -54,7 +54,7 @@ def whole_run(network: str, size: int, device: torch.device, quick: bool) -> dic
         "styletx": lambda: peer.our_run(encoder, *given, steps),
         "pystiche": lambda: peer.their_run(theirs, *given, steps),
     }
-    seconds = interleave(cases, 2 if quick else 7, 0 if quick else 1, device)
+    seconds = interleave(cases, 2 if quick else 5, 0 if quick else 1, device)
     return {
         "network": network,
         "size": size,
