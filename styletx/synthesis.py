@@ -280,7 +280,7 @@ class _Problem:
             raise FloatingPointError(
                 f"objective: the term {wrong[0]} is not finite after {self.work.evaluations} evaluations"
             )
-        self.x.grad = slope
+        self.x.grad = slope.contiguous()  # a channels_last one would stop L-BFGS, which views it as a vector
         self.terms = {name: term.detach() for name, term in terms.items()}
         if self.work.shares:
             self.shares = dict(zip(terms, shares, strict=True))

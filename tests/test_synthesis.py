@@ -269,3 +269,20 @@ def test_bad_arguments_are_refused_at_once(objective, photo, wrong, message):
     arguments = {"start": photo, "steps": 5, **wrong}
     with pytest.raises(ValueError, match=message):
         synthesize(objective, arguments.pop("encoder", "mini"), **arguments)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_gradients_in_any_memory_format(optimizer):
+    """Convolutions with zeros as padding hand back channels_last gradients: the optimiser must take them."""
+    photo = load("china", 96)
+
+    def last(image):
+        return (image.contiguous(memory_format=torch.channels_last) - 0.5).square().mean()
+
+    run = synthesize(Objective(Energy(last)), start=photo, steps=12, levels=1, optimizer=optimizer, device="cpu")
+    steps = list(run)
+    assert steps[-1].loss < steps[0].loss
+    network = load_encoder("vgg19", weights="random", device="cpu")
+    run = synthesize(Objective(Match(gram_loss, photo, "relu2_1")), network, start=photo.flip(-1), steps=3, levels=1,
+                     optimizer=optimizer)  # fmt: skip
+    assert list(run)[-1].evaluations == 3
