@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..statistics import Ranked, at_ranks, match_histograms, moments, ranked, sample
-from .base import Loss
+from .base import Loss, check_whole
 
 Points = tuple[Tensor, Tensor]
 
@@ -99,9 +99,8 @@ def sliced_wasserstein(directions: int = 0, every: int = 10, seed: int = 0) -> S
     `directions` unit vectors (0: as many as channels), drawn anew each `every` steps of the optimiser. Sorted values
     are compared by quantiles, so any two sizes work. Source: Heitz et al. 2021, Eq. 5.
     """
-    for name, value in (("directions", directions), ("every", every)):
-        if isinstance(value, bool) or int(value) != value or value < 0:
-            raise ValueError(f"{name}: {value}; it must be a whole number that is not negative")
+    check_whole("directions", directions, 0)
+    check_whole("every", every, 0)
     return SlicedWasserstein(
         sample, _sliced, name="sliced wasserstein", every=int(every), directions=int(directions), seed=seed
     )

@@ -3,7 +3,7 @@
 from functools import partial
 
 from ..statistics import centred_gram, gram, identity, multiscale_gram, shifted_gram
-from .base import Loss, mean_squared
+from .base import Loss, check_whole, mean_squared
 
 # (1/NM) Σ (F − P)²: the mean, where Gatys et al. write ½ Σ. Source: Gatys, Ecker & Bethge 2016, Eq. 1.
 content_loss = Loss(identity, mean_squared, name="content", aligned=True)
@@ -28,8 +28,7 @@ def shifted_gram_loss(shift: int = 4) -> Loss:
 
 def multiscale_gram_loss(scales: int = 3) -> Loss:
     """Gram matrices of the features at several scales, the mean over scales. Source: Zhang & Dana 2018, section 3."""
-    if isinstance(scales, bool) or int(scales) != scales or scales < 1:
-        raise ValueError(f"scales: {scales}; it must be a whole number, at least 1")
+    check_whole("scales", scales, 1)
     return Loss(partial(multiscale_gram, scales=int(scales)), mean_squared, name=f"multi-scale gram, {scales}")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..statistics import sample
-from .base import Loss
+from .base import Loss, check_whole
 
 BLOCK = 2**22  # entries of a kernel matrix that exist at one time: 16 MiB, a size that memory is quickly had for
 MEDIAN_SAMPLE = 1024  # points that the median rule looks at
@@ -46,8 +46,7 @@ def linear_kernel() -> Kernel:
 
 def polynomial_kernel(degree: int = 2, offset: float = 0.0) -> Kernel:
     """k(x, y) = (xᵀy + c)^d: at d = 2, c = 0 it compares Gram matrices. Raises ValueError for d < 1 and c < 0."""
-    if isinstance(degree, bool) or int(degree) != degree or degree < 1:
-        raise ValueError(f"degree: {degree}; it must be a whole number, at least 1")
+    check_whole("degree", degree, 1)
     if not (math.isfinite(offset) and offset >= 0):
         raise ValueError(f"offset: {offset}; it must be a number that is not negative")
 
@@ -93,7 +92,7 @@ def kernel_mean(kernel: Kernel, x: Points, y: Points, block: int = BLOCK) -> Ten
     (first, weights), (second, others) = x, y
     rows = max(1, block // max(1, second.shape[1]))
     if rows >= first.shape[1]:
-        return weights @ kernel(first, second) @ others
+        return _part(kernel, first, weights, second, others)
     parts = [
         checkpoint(_part, kernel, first[:, i : i + rows], weights[i : i + rows], second, others, use_reentrant=False)
         for i in range(0, first.shape[1], rows)
@@ -194,8 +193,7 @@ def mmd(
     positions are compared at one time (0: all; the sum over all pairs is then exact, and runs in blocks). Raises
     ValueError for an unknown kernel and for values that make none. Source: Li et al. 2017, Eq. 5 to 10.
     """
-    if isinstance(positions, bool) or int(positions) != positions or positions < 0:
-        raise ValueError(f"positions: {positions}; it must be a whole number that is not negative")
+    check_whole("positions", positions, 0)
     if isinstance(kernel, Kernel):
         fixed: Kernel | None = kernel
     elif kernel == "linear":

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..statistics import identity
-from .base import Loss
+from .base import Loss, check_whole
 
 
 @dataclass
@@ -90,8 +90,7 @@ def adversarial_loss(lessons: int = 2, rate: float = 1e-3, seed: int = 0) -> Adv
     the result. Its values at different steps do not compare. Source: Li & Wand 2016 (Precomputed real-time texture
     synthesis with Markovian GANs), section 3.
     """
-    if isinstance(lessons, bool) or int(lessons) != lessons or lessons < 1:
-        raise ValueError(f"lessons: {lessons}; it must be a whole number, at least 1")
+    check_whole("lessons", lessons, 1)
     return Adversarial(
         identity, _hinge, name="adversarial", every=1, learns=True, least=5, lessons=lessons, rate=rate, seed=seed
     )

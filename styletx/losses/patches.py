@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from .base import Loss, mean_squared
+from .base import Loss, check_whole, mean_squared
 
 BLOCK = 2**24  # entries of a matching matrix that exist at one time: 64 MiB
 ASSIGNED = 1024  # patches that one optimal assignment joins; its time grows with the cube
@@ -188,13 +188,11 @@ def reshuffle_loss(size: int = 3, stride: int = 1, every: int = 10, seed: int = 
     et al. 2018, Eq. 4 to 6; there a penalty on repeated use stands for the assignment.
     """
     _check(size, stride)
-    if isinstance(every, bool) or int(every) != every or every < 1:
-        raise ValueError(f"every: {every}; it must be a whole number of steps, at least 1")
+    check_whole("every", every, 1)
     given = dict(size=size, stride=stride, seed=seed)
     return Reshuffle(patches, mean_squared, name="reshuffle", every=every, least=size, **given)
 
 
 def _check(size: int, stride: int) -> None:
-    for name, value in (("size", size), ("stride", stride)):
-        if isinstance(value, bool) or int(value) != value or value < 1:
-            raise ValueError(f"{name}: {value}; it must be a whole number, at least 1")
+    check_whole("size", size, 1)
+    check_whole("stride", stride, 1)
