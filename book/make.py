@@ -69,7 +69,7 @@ def make_notebook(source: Path, url: str = "") -> str:
 
 
 def sources() -> list[Path]:
-    return sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
+    return sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.py"))
 
 
 def write_notebooks() -> None:
@@ -85,7 +85,7 @@ def stale_notebooks() -> list[str]:
         made = source.with_suffix(".ipynb")
         if not made.exists() or made.read_text(encoding="utf-8") != make_notebook(source, address()):
             wrong.append(f"{made.name} is not what {source.name} makes: python book/make.py notebooks")
-    made = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    made = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
     return wrong + [f"{path.name} has no .py" for path in made if not path.with_suffix(".py").exists()]
 
 

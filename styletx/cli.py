@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from . import __version__, images, samples
 from .devices import describe_device
 from .methods import METHODS, RecordError, again, picture_options, record
-from .options import Choice, Number, Option, options
+from .options import Choice, Number, Option, Picture, options
 
 BAD_INPUT = 2  # exit status, as argparse itself has it
 FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError)
@@ -67,8 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_method(commands: Any, name: str, method: Any) -> None:
     command = commands.add_parser(name, help=method.__doc__.splitlines()[0].rstrip("."))
     for option in options(method):
-        if option.name in picture_options(method):
-            command.add_argument(option.name, help=f"{option.allowed.help} (a sample's name or a file)")
+        if isinstance(option.allowed, Picture):
+            flag = option.name if option.required else "--" + option.name.replace("_", "-")
+            several = {"nargs": "+"} if option.allowed.many else {}
+            command.add_argument(flag, help=f"{option.allowed.help} (a sample's name or a file)", **several)
         else:
             _add_option(command, option)
     command.add_argument("-o", "--output", required=True, help="where the picture goes: .png carries how it was made")
@@ -82,7 +86,9 @@ def _add_option(command: argparse.ArgumentParser, option: Option) -> None:
         "--" + option.name.replace("_", "-"),
         "" if option.default is None else f" (default: {option.default})",
     )
-    if isinstance(option.allowed, Number):
+    if isinstance(option.allowed, Number) and option.allowed.many:
+        command.add_argument(flag, type=float, nargs="+", default=option.default, metavar="N", help=option.allowed.help)
+    elif isinstance(option.allowed, Number):
         # float, then checked by the method itself: one place decides what is right, and says so
         command.add_argument(flag, type=float, default=option.default, metavar="N", help=option.allowed.help + default)
     elif isinstance(option.allowed, Choice):
@@ -103,16 +109,22 @@ def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
 def _method(given: argparse.Namespace) -> int:
     method = METHODS[given.command]
     pictures = {name: getattr(given, name) for name in picture_options(method)}
+    pictures = {
+        name: value[0] if isinstance(value, list) and len(value) == 1 else value
+        for name, value in pictures.items()
+        if value is not None
+    }
     return _make(given.command, pictures, _values(method, given), given.output, given.device, not given.quiet)
 
 
 def _make(name: str, pictures: dict, values: dict, output: str, device: str | None, progress: bool = True) -> int:
     output = images.check_writable(output)
     carried = record(name, pictures, values)
-    run = METHODS[name](**pictures, **values, device=device)
+    made = METHODS[name](**pictures, **values, device=device)
     if progress:
         print(f"{name} on {describe_device(device)}", file=sys.stderr)
-    images.write(run.finish(progress=progress), output, record=carried)
+    image = made if isinstance(made, Tensor) else made.finish(progress=progress)
+    images.write(image, output, record=carried)
     print(output)
     return 0
 

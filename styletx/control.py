@@ -5,10 +5,15 @@ the photo's colours before its style is taken (`match_colours`), or only the bri
 (`keep_chroma`).
 """
 
+import os
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from .images import rgb_to_yiq, yiq_to_rgb
+from .images import luminance, resize, rgb_to_yiq, yiq_to_rgb
+from .objective import View
+from .segments import read_masks
 
 
 def match_colours(style: Tensor, content: Tensor, floor: float = 1e-5) -> Tensor:
@@ -51,3 +56,76 @@ def keep_chroma(result: Tensor, content: Tensor) -> Tensor:
     offset = yiq_to_rgb(chroma)  # RGB = Y + offset
     low, high = -offset.amin(1, keepdim=True), 1 - offset.amax(1, keepdim=True)
     return (offset + luma.clamp(low, high)).clamp(0, 1).to(result)
+
+
+def grey(image: Tensor) -> Tensor:
+    """The brightness of a picture, in all three channels."""
+    return luminance(image).expand(-1, 3, -1, -1)
+
+
+def matched_grey(style: Tensor, content: Tensor) -> Tensor:
+    """The style's brightness with the mean and spread of the content's. Source: Gatys et al. 2017, Eq. 9."""
+    mine, theirs = luminance(style), luminance(content)
+    scale = theirs.std(correction=0) / mine.std(correction=0).clamp(min=1e-6)
+    return ((mine - mine.mean()) * scale + theirs.mean()).clamp(0, 1).expand(-1, 3, -1, -1)
+
+
+def colour_control(
+    colours: str, content: Tensor, styles: list[Tensor]
+) -> tuple[list[Tensor], tuple[View, View] | None, View | None]:
+    """What keeping the content's colours means for a run: the styles to use, the view of a Match, the run's output."""
+    if colours == "matched":
+        return [match_colours(style, content) for style in styles], None, None
+    if colours == "style":
+        return styles, None, None
+
+    def output(image: Tensor) -> Tensor:
+        return keep_chroma(image, resize(content.to(image), tuple(image.shape[-2:])))
+
+    return [matched_grey(style, content) for style in styles], (grey, grey), output
+
+
+def regions(
+    mask: str | os.PathLike | Tensor | None,
+    style_mask: str | os.PathLike | Tensor | None,
+    styles: Sequence[Tensor],
+    mix: Sequence[float] | None,
+) -> tuple[Tensor, Tensor | None] | None:
+    """The masks (content's, style's) for a Match, from files or tensors; None where nothing is asked for.
+
+    A mask of the content alone needs a style for each region, from dark to light; one of the style as well needs one
+    style. Files are colour-coded (see `segments.read_masks`), tensors are masks (1, K, H, W). Raises ValueError where
+    they do not go together.
+    """
+    if not styles:
+        raise ValueError("style: none given")
+    if mask is None:
+        if style_mask is not None:
+            raise ValueError("style_mask: without a mask of the content there is nothing for it to match")
+        return None
+    if mix is not None:
+        raise ValueError("mix, mask: styles are either mixed everywhere or each has its region")
+    if style_mask is not None and len(styles) > 1:
+        raise ValueError(f"style_mask: {len(styles)} styles; with one style it says where in it each region is found")
+    if style_mask is None:
+        (where,) = _as_masks([mask], "mask")
+        if where.shape[1] != len(styles):
+            raise ValueError(f"mask: {where.shape[1]} regions for {len(styles)} styles; one each, from dark to light")
+        return where, None
+    first, second = _as_masks([mask, style_mask], "mask, style_mask")
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"mask, style_mask: {first.shape[1]} and {second.shape[1]} regions; they must be the same ones"
+        )
+    return first, second
+
+
+def _as_masks(sources: list, argument: str) -> list[Tensor]:
+    if not all(isinstance(source, Tensor) for source in sources):
+        return read_masks(*sources, argument=argument)
+    for masks in sources:
+        if masks.ndim != 4 or masks.shape[0] != 1 or not masks.isfinite().all() or masks.min() < 0 or masks.max() > 1:
+            raise ValueError(f"{argument}: masks are (1, K, H, W) in [0, 1]; got {tuple(masks.shape)}")
+        if not bool((masks.sum((2, 3)) > 0).all()):
+            raise ValueError(f"{argument}: a region without any pixel")
+    return sources

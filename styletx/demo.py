@@ -6,18 +6,21 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from . import __version__, images, samples
+from .classics import reinhard
 from .devices import describe_device, free_memory, pick_device
 from .encoders import NAMES, WEIGHTS, EncoderError, load_encoder
 from .gatys import gatys, reconstruct_content, reconstruct_style
 from .inversion import invert
-from .methods import METHODS, picture_options
+from .methods import METHODS
+from .options import Picture, options
+from .segments import cluster
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
 # (photo, painting): the first pair that is there; each has a companion that is always there.
@@ -32,6 +35,17 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
         style = samples.load_or(painting, other_painting, size=size)
         result = gatys(content, style, size=size, device=device).finish()
         yield "Gatys et al.: style as correlation", [("content", content), ("style", style), ("gatys", result)]
+    yield "Before networks: a mean and a spread of colours", [
+        ("content", content), ("style", style), ("Reinhard et al.", reinhard(content, style, size=size)),
+    ]  # fmt: skip
+    skies = samples.load_or("kodak-21", "china", size=size)
+    pair = [samples.load_or("starry-night", "waves", size=size), samples.load_or("the-scream", "mosaic", size=size)]
+    where = cluster(skies, count=2, layer="relu3_1", device=device)[0]
+    parts = gatys(skies, pair, mask=where, size=size, device=device).finish()
+    kept = gatys(skies, pair[0], colours="luminance", size=size, device=device).finish()
+    yield "Control: a style for each region, and the photo's own colours", [
+        ("content", skies), ("a style for each region", parts), ("only the brightness is painted", kept),
+    ]  # fmt: skip
     row = [("style", style)]
     for count in (1, 3, 5):
         layers = [f"relu{block}_1" for block in range(1, count + 1)]
@@ -102,17 +116,27 @@ def examine(device: str | torch.device | None = None) -> bool:
     for name, method in METHODS.items():
         start = time.monotonic()
         try:
-            pictures = dict(zip(picture_options(method), ("china", "stained-glass"), strict=False))
-            run = method(**pictures, size=160, steps=40, device=chosen)
-            losses = [step.loss for step in run]
-            fine = bool(run.best.isfinite().all()) and min(losses) < losses[0] / 2
-            note = f"{'works' if fine else 'PROBLEM: the loss did not fall'}, loss {losses[0]:.3g} → {min(losses):.3g}"
+            fine, note = _try(method, chosen)
         except (ValueError, RuntimeError, MemoryError, FloatingPointError) as error:
             fine, note = False, f"PROBLEM: {error}"
         well &= fine
         print(f"method    {name:<18}{note}, {time.monotonic() - start:.1f} s")
     print("all well" if well else "something is wrong: see PROBLEM above")
     return well
+
+
+def _try(method: Callable, device: torch.device) -> tuple[bool, str]:
+    """(does it work, what it came to) of a method on two small pictures."""
+    required = [o.name for o in options(method) if isinstance(o.allowed, Picture) and o.required]
+    pictures = dict(zip(required, ("china", "stained-glass"), strict=False))
+    steps = {"steps": 40} if any(o.name == "steps" for o in options(method)) else {}
+    made = method(**pictures, size=160, **steps, device=device)
+    if isinstance(made, Tensor):
+        fine = bool(made.isfinite().all()) and float(made.std()) > 0.01
+        return fine, "works" if fine else "PROBLEM: there is no picture in the result"
+    losses = [step.loss for step in made]
+    fine = bool(made.best.isfinite().all()) and min(losses) < losses[0] / 2
+    return fine, f"{'works' if fine else 'PROBLEM: the loss did not fall'}, loss {losses[0]:.3g} → {min(losses):.3g}"
 
 
 def _version(package: str) -> str:

@@ -5,16 +5,17 @@ picture p, position by position; its Gram matrices at five layers are those of t
 Source: Gatys, Ecker & Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from .control import colour_control, regions
 from .encoders import Encoder, load_encoder
 from .images import fit_size, noise_like, resize
 from .losses import CONVENTIONS, STYLE_LOSSES, Loss, content_loss, gram_loss, total_variation, value_range
-from .objective import Energy, Match, Objective
+from .objective import Energy, Match, Objective, View
 from .options import Choice, Number, Picture, check_options
 from .samples import picture
 from .synthesis import Run, synthesize
@@ -26,7 +27,9 @@ TV_WEIGHT = 0.1
 RANGE_WEIGHT = 10.0
 
 Content = Annotated[str | Tensor, Picture("the photograph to be painted")]
-Style = Annotated[str | Tensor, Picture("the painting to take the style from")]
+Style = Annotated[
+    str | Tensor | Sequence[str | Tensor], Picture("the painting to take the style from, or several", many=True)
+]
 
 
 def gatys(
@@ -41,6 +44,14 @@ def gatys(
     content_weight: Annotated[float, Number(0, 1e6, log=True, help="α, the weight of the content (relative)")] = 1.0,
     tv_weight: Annotated[float, Number(0, 1e4, log=True, help="weight of total variation, against noise")] = TV_WEIGHT,
     style_scale: Annotated[float, Number(0.1, 4, step=0.1, help="size of the strokes")] = 1.0,
+    mix: Annotated[
+        Sequence[float] | None, Number(0, 1e3, many=True, help="how much of each style, where there are several")
+    ] = None,
+    mask: Annotated[str | Tensor | None, Picture("regions of the content, one colour for each style")] = None,
+    style_mask: Annotated[str | Tensor | None, Picture("regions of the style, in the same colours")] = None,
+    colours: Annotated[
+        str, Choice(("style", "luminance", "matched"), help="whose colours, and how the content's are kept")
+    ] = "style",
     loss: Annotated[str, Choice(tuple(STYLE_LOSSES), help="what style is: the loss that compares it")] = "gram",
     start: Annotated[
         str | Tensor, Choice(("content", "noise", "style"), help="what the optimisation starts from")
@@ -65,6 +76,12 @@ def gatys(
     one level, on VGG-19 with normalised filters and average pooling. `loss` names another statistic for the style
     than Gram matrices, at its own layers unless `style_layers` says which (lectures 04 and 05). Pictures are samples'
     names, paths or tensors.
+
+    Several styles are mixed (`mix`), or each has its region of the content: a colour of `mask` for each, from dark to
+    light. With one style, `style_mask` says where in it each region finds its style. A mask of another size is
+    stretched over its picture; a region too small for a deep layer asks for nothing there. `colours="luminance"` keeps
+    the content's colours and paints its brightness only, `"matched"` gives the painting the content's colours first
+    (lecture 06).
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
     given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
@@ -72,14 +89,17 @@ def gatys(
                  seed=seed)  # fmt: skip
     if isinstance(start, str):
         given["start"] = start
-    check_options(gatys, given)
+    check_options(gatys, given | dict(mix=mix, colours=colours))
     if not content_weight and not style_weight:
         raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
     if style_layers is None:
         style_layers = STYLE_LOSSES[loss][1]
-    content, style = picture(content, argument="content"), picture(style, argument="style")
-    if recipe == "paper" and loss != "gram":
-        raise ValueError(f"recipe, loss: the paper's numbers are for Gram matrices, not for {loss}")
+    content = picture(content, argument="content")
+    styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
+    where = regions(mask, style_mask, styles, mix)
+    if recipe == "paper" and (loss != "gram" or len(styles) > 1 or where or colours != "style"):
+        raise ValueError("recipe: the paper's numbers are for Gram matrices of one style everywhere, with its colours")
+    styles, view, output = colour_control(colours, content, styles)
     if recipe == "paper":
         if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
             raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")
@@ -88,26 +108,31 @@ def gatys(
         )
         terms = [
             Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
-            Match(_raw(gram_loss, "style"), style, style_layers, weight=1e3, scale=style_scale, name="style"),
+            Match(_raw(gram_loss, "style"), styles[0], style_layers, weight=1e3, scale=style_scale, name="style"),
         ]
         objective, start, levels = Objective(*terms, relative=False), "noise" if start == "content" else start, 1
     else:
         network = load_encoder(encoder, pooling=pooling, device=device)
         objective = gatys_objective(
-            content, style, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
+            content, styles, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
             style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=STYLE_LOSSES[loss][0],
+            mix=mix, where=where, view=view,
         )  # fmt: skip
     _check_side(network, "content", content, content_layers, 1)
-    _check_side(network, "style", style, style_layers, STYLE_LOSSES[loss][0].least)
+    for one in styles:
+        _check_side(network, "style", one, style_layers, STYLE_LOSSES[loss][0].least)
     size_of = fit_size(*content.shape[-2:], longer=size)
     if isinstance(start, str):
-        start = {"content": content, "style": resize(style, size_of), "noise": noise_like(content, seed, size=size_of)}[
-            start
-        ]
+        start = {
+            "content": content,
+            "style": resize(styles[0], size_of),
+            "noise": noise_like(content, seed, size=size_of),
+        }[start]
     start = resize(start, size_of)
     return synthesize(
-        objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares, device=device
-    )
+        objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares, output=output,
+        device=device,
+    )  # fmt: skip
 
 
 def _check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: int) -> None:
@@ -120,7 +145,7 @@ def _check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: i
 
 def gatys_objective(
     content: Tensor,
-    style: Tensor,
+    style: Tensor | Sequence[Tensor],
     *,
     content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYER,
     style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
@@ -129,11 +154,24 @@ def gatys_objective(
     tv_weight: float = TV_WEIGHT,
     style_scale: float = 1.0,
     loss: Loss = gram_loss,
+    mix: Sequence[float] | None = None,
+    where: tuple[Tensor, Tensor | None] | None = None,
+    view: tuple[View, View] | None = None,
 ) -> Objective:
     """The objective of `gatys`: content + style + total variation + range, with relative weights."""
     return Objective(
-        Match(content_loss, content, content_layers, weight=content_weight, name="content"),
-        Match(loss, style, style_layers, weight=style_weight, scale=style_scale, name="style"),
+        Match(content_loss, content, content_layers, weight=content_weight, view=view, name="content"),
+        Match(
+            loss,
+            style,
+            style_layers,
+            weight=style_weight,
+            scale=style_scale,
+            name="style",
+            mix=mix,
+            where=where,
+            view=view,
+        ),  # fmt: skip
         Energy(total_variation, weight=tv_weight),
         Energy(value_range, weight=RANGE_WEIGHT),
     )

@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from . import __version__, images, samples
+from .classics import reinhard
 from .gatys import gatys
 from .inversion import invert
 from .options import Picture, options
 
-METHODS: dict[str, Callable] = {"gatys": gatys, "invert": invert}
+METHODS: dict[str, Callable] = {"gatys": gatys, "invert": invert, "reinhard": reinhard}
 
 
 class RecordError(ValueError):
@@ -37,8 +38,16 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
     for key, value in values.items():
         if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
             raise RecordError(f"{key}: {type(value).__name__} cannot be written into a picture's record")
-    inputs = {key: {"source": _source(value), "sha256": fingerprint(value)} for key, value in pictures.items()}
+    inputs = {
+        key: [_entry(one) for one in value] if isinstance(value, list | tuple) else _entry(value)
+        for key, value in pictures.items()
+        if value is not None
+    }
     return {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
+
+
+def _entry(source: Any) -> dict[str, str]:
+    return {"source": _source(source), "sha256": fingerprint(source)}
 
 
 def fingerprint(source: Any) -> str:
@@ -61,18 +70,23 @@ def again(path: str | os.PathLike) -> tuple[str, dict[str, Any], dict[str, Any]]
     found = images.read_record(path)
     try:
         name, inputs, arguments = found["method"], found["inputs"], dict(found["arguments"])
-        sources = {key: (entry["source"], entry["sha256"]) for key, entry in inputs.items()}
+        sources = {
+            key: [(one["source"], one["sha256"]) for one in (entry if isinstance(entry, list) else [entry])]
+            for key, entry in inputs.items()
+        }
     except (KeyError, TypeError, AttributeError):
         raise RecordError(f"{path}: its record is not one of styletx") from None
     if name not in METHODS:
         raise RecordError(f'{path}: made by "{name}", which is none of {", ".join(METHODS)}')
     pictures = {}
-    for key, (source, wanted) in sources.items():
-        if source not in samples.names() and not Path(source).is_file():
-            raise RecordError(f"{key}: {source} is not there any more")
-        if fingerprint(source) != wanted:
-            raise RecordError(f"{key}: {source} is not the picture it was (its sha256 has changed)")
-        pictures[key] = source
+    for key, entries in sources.items():
+        for source, wanted in entries:
+            if source not in samples.names() and not Path(source).is_file():
+                raise RecordError(f"{key}: {source} is not there any more")
+            if fingerprint(source) != wanted:
+                raise RecordError(f"{key}: {source} is not the picture it was (its sha256 has changed)")
+        several = [source for source, _ in entries]
+        pictures[key] = several if isinstance(inputs[key], list) else several[0]
     return name, pictures, arguments
 
 

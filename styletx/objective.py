@@ -31,7 +31,8 @@ View = Callable[[Tensor], Tensor]
 class Match:
     """One loss between a picture and a reference, at some layers of an encoder.
 
-    reference: a picture (1, 3, H, W), or several: with `where`, one for each region; without, an even mixture.
+    reference: a picture (1, 3, H, W), or several: with `where`, one for each region; without, a mixture.
+    mix: how much of each reference is in a mixture (default: of all alike); only the proportions count.
     layers: a name, several names (equal weights that add up to 1), or {name: weight}.
     where: masks (1, K, H, W) of the picture and of the reference(s), for K regions; either may be None.
     view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale). A map of
@@ -48,6 +49,7 @@ class Match:
     view: tuple[View | None, View | None] | None = None
     scale: float = 1.0
     name: str = ""
+    mix: Sequence[float] | None = None
 
     def layer_weights(self) -> dict[str, float]:
         """{layer: weight}."""
@@ -159,6 +161,13 @@ def _is_due(part: object, steps: int) -> bool:
     return every > 0 and steps % every == 0
 
 
+def _proportions(match: Match, count: int) -> list[float]:
+    mix = [1.0] * count if match.mix is None else list(match.mix)
+    if len(mix) != count or not all(math.isfinite(m) and m >= 0 for m in mix) or not sum(mix) > 0:
+        raise ValueError(f"mix: {mix} for {count} references; one number each, none negative, not all 0")
+    return [share / sum(mix) for share in mix]
+
+
 class _Bound:
     """A Match with its targets and denominators at one size."""
 
@@ -174,6 +183,7 @@ class _Bound:
         regions = max((m.shape[1] for m in (mask, reference_mask) if m is not None), default=0)
         if regions and len(references) not in (1, regions):
             raise ValueError(f"where: {regions} regions for {len(references)} references; one each, or one for all")
+        self.mix = _proportions(match, len(references)) if not regions else None
         self.stacked = self.loss.stacked and bool(regions)
         self.regional = bool(regions) and not self.stacked
         self.count = regions if self.regional else len(references)
@@ -222,8 +232,9 @@ class _Bound:
         parts = [
             self.loss.compare(features, target, self._mask(layer, k)) for k, target in enumerate(self.targets[layer])
         ]
-        total = sum(parts)
-        return total if self.regional else total / len(parts)
+        if self.mix is None:
+            return sum(parts)
+        return sum(share * part for share, part in zip(self.mix, parts, strict=True) if share)
 
     def __call__(self, features: dict[str, Tensor]) -> Tensor:
         parts = (w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items())

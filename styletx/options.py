@@ -5,20 +5,21 @@ def gatys(content, style, *, size: Annotated[int, Number(64, 2048, step=32, help
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number from `low` to `high`, moved in steps (on a logarithmic scale where `log`)."""
+    """A number from `low` to `high`, moved in steps (on a logarithmic scale where `log`); `many`: several of them."""
 
     low: float
     high: float
     step: float = 1
     help: str = ""
     log: bool = False
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: a sample's name, a file, or a tensor (1, 3, H, W)."""
+    """A picture: a sample's name, a file, or a tensor (1, 3, H, W); `many`: one or several of them."""
 
     help: str = ""
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,28 @@ def check_options(method: Callable, values: dict[str, Any]) -> None:
         if option.name not in values or isinstance(option.allowed, Picture):
             continue
         value, allowed = values[option.name], option.allowed
-        if isinstance(allowed, Choice):
+        if getattr(allowed, "many", False):
+            if value is not None:
+                _check_numbers(option, value)
+        elif isinstance(allowed, Choice):
             if not allowed.takes(value):
                 raise ValueError(f"{option.name}: {value!r} is not one of {', '.join(map(str, allowed.values))}")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(
-                f"{option.name}: {value!r} is not a number; it must be from {allowed.low} to {allowed.high}"
-            )
-        elif not allowed.low <= value <= allowed.high:
-            raise ValueError(f"{option.name}: {value} is outside {allowed.low} … {allowed.high}")
-        elif option.kind is int and int(value) != value:
-            raise ValueError(f"{option.name}: {value} is not a whole number")
+        else:
+            _check_number(option, value)
+
+
+def _check_numbers(option: Option, values: Any) -> None:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"{option.name}: {values!r} is not a list of numbers")
+    for value in values:
+        _check_number(option, value)
+
+
+def _check_number(option: Option, value: Any) -> None:
+    allowed = option.allowed
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{option.name}: {value!r} is not a number; it must be from {allowed.low} to {allowed.high}")
+    if not allowed.low <= value <= allowed.high:
+        raise ValueError(f"{option.name}: {value} is outside {allowed.low} … {allowed.high}")
+    if option.kind is int and int(value) != value:
+        raise ValueError(f"{option.name}: {value} is not a whole number")

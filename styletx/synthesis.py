@@ -8,7 +8,7 @@ A progress bar, a widget, a test, the command line and a lecture's `for` loop al
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -40,11 +40,13 @@ class Step:
     terms: dict[str, Tensor]
     raw: Tensor = field(repr=False)
     shares: dict[str, float] | None = None
+    output: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
 
     @property
     def image(self) -> Tensor:
         """The picture at this step, in [0, 1] (inside the optimisation values may leave it)."""
-        return self.raw.clamp(0, 1)
+        image = self.raw.clamp(0, 1)
+        return image if self.output is None else self.output(image)
 
     @property
     def losses(self) -> dict[str, float]:
@@ -92,7 +94,8 @@ class Run:
     @property
     def best(self) -> Tensor:
         """The best picture so far (1, 3, H, W) in [0, 1], at the requested size."""
-        return resize(self._work.best.detach(), self._work.sizes[-1]).clamp(0, 1)
+        image = resize(self._work.best.detach(), self._work.sizes[-1]).clamp(0, 1)
+        return image if self._work.output is None else self._work.output(image)
 
     def finish(self, progress: bool = True) -> Tensor:
         """Run to the end, with a progress bar if wanted, and give the best picture.
@@ -154,6 +157,7 @@ def synthesize(
     optimizer: str = "lbfgs",
     rate: float | None = None,
     shares: bool = False,
+    output: Callable[[Tensor], Tensor] | None = None,
     device: str | torch.device | None = None,
 ) -> Run:
     """Minimise an objective over the picture, from `start`, coarse to fine; gives a Run.
@@ -161,8 +165,10 @@ def synthesize(
     start: (1, 3, H, W) in [0, 1]. steps: the budget of evaluations of the objective and its gradient. size: longer
     side of the result in pixels (default: the start's). levels: how many sizes, or their longer sides; 1 works at
     full size only. optimizer: "lbfgs" (strong Wolfe line search) or "adam" (`rate` 0.02). shares: also compute each
-    term's share of the gradient (one backward pass for each term). Raises ValueError for a bad argument at once,
-    MemoryError where the device cannot hold the run, FloatingPointError naming a term that stays non-finite.
+    term's share of the gradient (one backward pass for each term). output: a map of pictures in [0, 1] that everything
+    goes through which leaves the run (colours put back); the optimisation does not see it. Raises ValueError for a bad
+    argument at once, MemoryError where the device cannot hold the run, FloatingPointError naming a term that stays
+    non-finite.
     """
     if start.ndim != 4 or start.shape[:2] != (1, 3):
         raise ValueError(f"start: a picture is (1, 3, H, W); got {tuple(start.shape)}")
@@ -192,7 +198,7 @@ def synthesize(
     if learning and optimizer == "lbfgs":
         raise ValueError(f"optimizer: {learning[0]} learns while the picture does, so L-BFGS cannot be used; take adam")
     check_memory(encoder, objective.layers(), final)
-    return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares))
+    return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares, output))
 
 
 class _Halt(Exception):
@@ -202,9 +208,10 @@ class _Halt(Exception):
 class _Work:
     """The state of one run. Reads `halt`, writes `best`; everything else is its own."""
 
-    def __init__(self, objective, encoder, start, total, sizes, optimizer, rate, shares):
+    def __init__(self, objective, encoder, start, total, sizes, optimizer, rate, shares, output):
         self.objective, self.encoder, self.sizes = objective, encoder, sizes
         self.total, self.optimizer, self.rate, self.shares = total, optimizer, rate, shares
+        self.output = output
         self.budget = share_budget(total, len(sizes))
         self.halt = threading.Event()
         self.start = start.detach().to(encoder.device)
@@ -226,7 +233,7 @@ class _Work:
                     self.number += 1
                     yield Step(
                         self.number, self.total, index, size, self.evaluations,
-                        problem.terms, problem.x.detach().clone(), problem.shares,
+                        problem.terms, problem.x.detach().clone(), problem.shares, self.output,
                     )  # fmt: skip
                 problem.settle()
             except torch.OutOfMemoryError:

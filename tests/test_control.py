@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styletx import load
+from styletx import gatys, gram_loss, load, load_encoder
 from styletx.control import keep_chroma, match_colours
 from styletx.images import rgb_to_yiq
 
@@ -51,3 +51,69 @@ def test_brightness_is_the_results_where_there_is_room():
     assert torch.allclose(keep_chroma(content, content), content, atol=1e-5)
     with pytest.raises(ValueError, match="one size"):
         keep_chroma(result[..., :5], content)
+
+
+def halves(picture):
+    masks = torch.zeros(1, 2, *picture.shape[-2:])
+    masks[:, 0, :, : picture.shape[-1] // 2] = 1
+    masks[:, 1] = 1 - masks[:, 0]
+    return masks
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_each_region_gets_its_own_style(swapped):
+    """Judged by another encoder than the one optimised: each half is at a third of the other style's distance."""
+    photo, styles = load("chelsea", 128), [load("mosaic", 128), load("waves", 128)]
+    styles = styles[::-1] if swapped else styles
+    result = gatys(photo, styles, mask=halves(photo), size=128, steps=150, device="cpu").finish(progress=False)
+    judge = load_encoder("laplacian", device="cpu")
+    middle = result.shape[-1] // 2
+    for k, part in enumerate((result[..., : middle - 8], result[..., middle + 8 :])):
+        near, far = (gram_distance(judge, part, styles[j]) for j in (k, 1 - k))
+        assert near < far / 3
+
+
+def gram_distance(judge, part, style):
+    bands = ("band1", "band2", "band3")
+    mine, theirs = judge(part, bands), judge(style, bands)
+    return sum(float(gram_loss(mine[b], theirs[b]) / gram_loss(0 * mine[b], theirs[b])) for b in bands)
+
+
+def test_a_mixture_of_one_is_that_style_exactly():
+    photo, styles = load("chelsea", 96), [load("mosaic", 96), load("waves", 96)]
+    given = dict(size=96, steps=12, device="cpu")
+    one = gatys(photo, styles[0], **given).finish(progress=False)
+    mixed = gatys(photo, styles, mix=(1.0, 0.0), **given).finish(progress=False)
+    assert torch.equal(one, mixed)
+    even = gatys(photo, styles, **given).finish(progress=False)
+    again = gatys(photo, styles, mix=(2.0, 2.0), **given).finish(progress=False)
+    assert torch.equal(even, again) and not torch.equal(even, one)
+
+
+def test_luminance_only_keeps_the_colours():
+    photo, style = load("coffee", 96), load("mosaic", 96)
+    result = gatys(photo, style, colours="luminance", size=96, steps=40, device="cpu").finish(progress=False)
+    gap = (rgb_to_yiq(result.double()) - rgb_to_yiq(photo.double()))[:, 1:].abs().max()
+    assert float(gap) <= 1 / 255 and float(result.min()) >= 0 and float(result.max()) <= 1
+    moved = (rgb_to_yiq(result) - rgb_to_yiq(photo))[:, 0].abs().mean()
+    assert float(moved) > 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(style=["mosaic", "waves"], mask=torch.ones(1, 3, 9, 9)), "3 regions for 2 styles"),
+        (dict(style=["mosaic", "waves"], mask=torch.zeros(1, 2, 9, 9)), "without any pixel"),
+        (dict(style=["mosaic", "waves"], mask=2 * torch.ones(1, 2, 9, 9)), r"\[0, 1\]"),
+        (dict(style="mosaic", style_mask=torch.ones(1, 2, 9, 9)), "style_mask"),
+        (dict(style=["mosaic", "waves"], mask=torch.ones(1, 2, 9, 9), mix=(1, 1)), "mix, mask"),
+        (dict(style=["mosaic", "waves"], mix=(1.0,)), "mix"),
+        (dict(style=["mosaic", "waves"], mix=(0.0, 0.0)), "mix"),
+        (dict(style="mosaic", colours="green"), "colours"),
+        (dict(style=[]), "style: none"),
+        (dict(style=["mosaic", "waves"], recipe="paper"), "recipe"),
+    ],
+)
+def test_bad_control_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        next(gatys("chelsea", size=64, steps=5, device="cpu", **arguments))

@@ -14,10 +14,10 @@ PACKAGE = ROOT / "styletx"
 
 # From the ground up: a module imports from its own floor and from those below, never from above.
 FLOORS = [
-    ["devices", "images", "options", "samples", "styles"],
+    ["devices", "images", "options", "samples", "scenes", "styles"],
     ["encoders", "statistics", "matting"],
     ["losses", "memory", "networks", "segments"],
-    ["objective"],
+    ["objective", "strokes"],
     ["synthesis", "training"],
     ["classics", "control", "inversion", "gatys", "wct", "photo_wct", "deep_photo", "video", "stereo", "audio"],
     ["evaluation", "litmus", "methods"],

@@ -1,6 +1,7 @@
 """Controls made from a method's signature (`styletx.options`): an option is written once, there."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -9,6 +10,7 @@ import torch
 from ..devices import describe_device, pick_device
 from ..options import Choice, Number, Option
 
+CSS = Path(__file__).with_name("panel.css").read_text(encoding="utf-8")
 SMALLEST = 1e-3  # the least positive value on a logarithmic scale that begins at 0
 REACH = 4  # a slider ends at four times the default: on all of 1 … 5000 one pixel would be twenty steps
 NONE = ""  # a Dropdown takes None for "nothing is selected"

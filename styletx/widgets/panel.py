@@ -13,15 +13,15 @@ from torch import Tensor
 from ..options import Choice, Number, Picture, options
 from ..synthesis import Step
 from .charts import loss_curve, share_bar, status_bar
-from .controls import box, control, device_control, label, plain, set_help, shown
+from .controls import CSS, box, control, device_control, label, plain, set_help, shown
 from .drive import DRIVES, SLICE, TICK, Job, automatic
+from .mask_painter import MaskPainter
 from .pictures import Picker, picture_html
 from .results import check_given, find_method, keep_on_drive, save_result
 from .strip import strip
 
 REFRESH = 0.25  # seconds between two pictures sent to the browser
 OPEN_CONTROLS = 4  # numbers that stand open; the other options are folded away
-CSS = Path(__file__).with_name("panel.css").read_text(encoding="utf-8")
 NOTE = "This is a saved page: open it in Colab or JupyterLab to run it yourself."
 
 
@@ -33,7 +33,8 @@ class Panel(widgets.VBox):
     method: a name in `styletx.methods.METHODS`, or a function with annotated options. Everything else by keyword, as
     the method takes it, is where the panel starts from. main: options that stand open (default: the first numbers).
     drive: "thread", "heartbeat" (the browser ticks) or "slice" (seconds of work per click); by default what holds
-    here. `run()` runs it here and now, for a page without a kernel; `image`, `step` and `error` are what it came to.
+    here. Several styles, and a MaskPainter as `mask`, are given by keyword too. `run()` runs it here and now, for a
+    page without a kernel; `image`, `step` and `error` are what it came to.
     Raises ValueError for a method, keyword or value that is none.
     """
 
@@ -114,8 +115,10 @@ class Panel(widgets.VBox):
     def _begin(self) -> Job | None:
         if self.running:
             return None
-        pictures = {name: picker.source for name, picker in self.pickers.items()}
         arguments = self._arguments()
+        pictures = {name: picker.source for name, picker in self.pickers.items()}
+        others = [n for n, o in self._options.items() if isinstance(o.allowed, Picture) and n in arguments]
+        pictures |= {name: arguments.pop(name) for name in others}
         self._used, self._sent = (pictures, arguments), 0.0
         self._message.value = ""
         self._note.remove_class("stx-shown")
@@ -125,6 +128,7 @@ class Panel(widgets.VBox):
 
     def _arguments(self) -> dict[str, Any]:
         kept = {k: v for k, v in self._given.items() if k not in self.pickers and k not in self.controls}
+        kept = {k: v.masks if isinstance(v, MaskPainter) else v for k, v in kept.items()}
         kept |= {name: plain(widget, self._options[name]) for name, widget in self.controls.items()}
         if self._device is not None:
             kept["device"] = self._device.value
@@ -167,7 +171,11 @@ class Panel(widgets.VBox):
         for name, option in self._options.items():
             value = self._given.get(name)
             if isinstance(option.allowed, Picture):
-                self.pickers[name] = Picker(name, value, self._picked)
+                # What may be left out, and several pictures at once, are given to the panel, or painted.
+                if option.required and not isinstance(value, list | tuple):
+                    self.pickers[name] = Picker(name, value, self._picked)
+            elif getattr(option.allowed, "many", False):
+                continue
             elif not isinstance(option.allowed, Choice) or value is None or option.allowed.takes(value):
                 self.controls[name] = control(option, value)
         numbers = [n for n in self.controls if isinstance(self._options[n].allowed, Number)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from styletx import pick_device
 
-from . import coarse_to_fine, import_time, memory, step
+from . import coarse_to_fine, import_time, losses, memory, step
 from .measure import ROOT, conditions
 from .render import PAGE, render
 
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "step": step.run,
     "coarse_to_fine": coarse_to_fine.run,
     "memory": memory.run,
+    "losses": losses.run,
     "import_time": import_time.run,
 }
 OUT = ROOT / "book" / "_static" / "benchmarks.json"

@@ -48,6 +48,14 @@ refuses a size that would not fit; it has to be near, and rather above than belo
 own settings of L-BFGS, which keep a longer history once a run is long enough.
 """
 
+LOSSES = """\
+## Losses in blocks, beside the dense version
+
+Losses over pairs of positions (MMD) or of patches (MRF) have a plain version with one matrix of all pairs. Here
+they run in blocks, forward and backward. A value with its gradient, features given; how much memory it takes above
+them. Where there is no dense partner, its matrices would not fit, or it has none.
+"""
+
 IMPORT = """\
 ## Importing
 
@@ -58,7 +66,7 @@ Each time in a fresh interpreter, in turn, after one that is not counted.
 def render(found: dict) -> str:
     """The page as Markdown; a benchmark that has not been run is not mentioned."""
     sections = {"step": (STEP, step), "coarse_to_fine": (COARSE, coarse), "memory": (MEMORY, memory),
-                "import_time": (IMPORT, importing)}  # fmt: skip
+                "losses": (LOSSES, losses), "import_time": (IMPORT, importing)}  # fmt: skip
     parts = [INTRO]
     if any(record["quick"] for record in found.values()):
         parts.append(
@@ -180,6 +188,26 @@ def memory(result: dict) -> tuple[list[str], str]:
     below = sum(row["predicted"] < row["styletx"] for row in result["rows"])
     head = ["a run", "predicted", "styletx", "pystiche", "predicted / styletx", "styletx / pystiche"]
     return [table(head, rows)], f"The prediction lies below the truth in {below} of {len(rows)} rows.\n"
+
+
+def losses(result: dict) -> tuple[list[str], str]:
+    """One row for each loss and number of positions, ours and the dense one's; then whole pictures."""
+
+    def shown(found: dict | None) -> list[str]:
+        if found is None:
+            return ["–", "–"]
+        return [f"{1000 * found['seconds']:,.3g} ms", f"{found['bytes'] / 2**20:,.0f} MiB"]
+
+    rows = [[f"{row['loss']}, {row['positions']:,} positions", *shown(row["styletx"]), *shown(row["dense"])]
+            for row in result["rows"]]  # fmt: skip
+    tables = [table([f"{result['channels']} channels", "styletx", "its memory", "dense", "its memory"], rows)]
+    if result["whole"]:
+        whole = [
+            [f"{row['loss']} at relu3_1 of {row['pixels']} px, with the encoder", *shown(row)]
+            for row in result["whole"]
+        ]
+        tables.append(table(["a picture", "an evaluation", "its memory"], whole))
+    return tables, ""
 
 
 def importing(result: dict) -> tuple[list[str], str]:

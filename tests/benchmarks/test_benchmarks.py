@@ -15,7 +15,7 @@ import torch
 
 from styletx import gram_loss, load_encoder
 
-from . import coarse_to_fine, measure, memory, peer
+from . import coarse_to_fine, losses, measure, memory, peer
 from .render import render
 
 CPU = torch.device("cpu")
@@ -30,6 +30,19 @@ def pystiche():
         reason = f"pystiche is not importable: {error}"
         print(reason)
         pytest.skip(reason)
+
+
+@pytest.mark.parametrize("name", losses.DENSE)
+def test_blocks_and_dense_versions_agree(name):
+    """The dense version as an oracle: value's gradient at every feature."""
+    (ours, _), (theirs, _) = (losses.evaluation(which, name, 9, CPU) for which in ("styletx", "dense"))
+    first, second = ours(), theirs()
+    assert torch.allclose(first, second, rtol=1e-3, atol=1e-5 * float(second.abs().max()))
+
+
+def test_losses_run_and_are_rendered():
+    row = losses.in_subprocess("styletx", "MRF", 8, 1, CPU)
+    assert row["seconds"] > 0 and row["bytes"] >= 0
 
 
 @pytest.mark.parametrize("in_place", [False, True])

@@ -21,11 +21,25 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 START = 90  # seconds that a server or a kernel may take to be there, on a machine with other work
-CELL = """
+CELLS = {
+    "panel": """
 from styletx.widgets import Panel
-panel = Panel("gatys", content="china", style="stained-glass", size=96, steps=3000)
-panel
-"""
+Panel("gatys", content="china", style="stained-glass", size=96, steps=3000)
+""",
+    "inversion": """
+from styletx.widgets import Panel
+Panel("invert", content="china", layer="relu3_1", size=96, steps=3000)
+""",
+    "kernels": """
+from styletx.widgets import Panel
+Panel("gatys", content="china", style="stained-glass", loss="mmd-linear", size=96, steps=3000,
+      main=("loss", "style_weight"))
+""",
+    "painter": """
+from styletx.widgets import MaskPainter
+MaskPainter("china", ("first", "second"))
+""",
+}
 
 
 def skip_or_fail(reason: str, variable: str = "STYLETX_REQUIRE_BROWSER") -> None:
@@ -62,11 +76,13 @@ def page(browser):
 
 @pytest.fixture(scope="session")
 def lecture(tmp_path_factory) -> Path:
-    """A folder with one notebook: the Gatys panel."""
+    """A folder with a notebook of one cell for each widget."""
     folder = tmp_path_factory.mktemp("lecture")
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(CELL.strip())]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "panel.ipynb")
+    for name, code in CELLS.items():
+        cells = [nbformat.v4.new_code_cell(code.strip())]
+        book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(book, folder / f"{name}.ipynb")
     return folder
 
 
@@ -136,7 +152,7 @@ def jupyterlab(browser, lecture):
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     with server(["jupyterlab", *flags], port, lecture, "/api") as address:
-        yield f"{address}/lab/tree/panel.ipynb"
+        yield f"{address}/lab/workspaces/panel/tree/panel.ipynb"
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,12 @@ from tqdm import tqdm
 from ...devices import describe_device
 from ...gallery import FOLDER
 from ...images import show
-from . import gatys, inversion, kernels
+from . import control, gatys, inversion, kernels, museum
 
 FIGURES = {
-    make.__name__: (make, columns) for part in (gatys, inversion, kernels) for make, columns in part.FIGURES.items()
+    make.__name__: (make, columns)
+    for part in (gatys, inversion, kernels, museum, control)
+    for make, columns in part.FIGURES.items()
 }
 
 

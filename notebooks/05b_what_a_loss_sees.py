@@ -1,0 +1,254 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 05b · A museum of losses: what a style loss can see
+#
+# By the end of this room you will be able to
+#
+# - name eleven style losses of the literature, and write each as a statistic and a distance;
+# - say, before you run it, which of two textures a loss can tell apart;
+# - build two textures with one Gram matrix;
+# - match histograms of any two sizes, with ties.
+
+# %% slideshow={"slide_type": "slide"}
+import torch
+
+from styletx import describe_device, gram_loss, load_encoder, show
+from styletx.gallery import figure, numbers
+from styletx.lecture import table
+from styletx.litmus import LOSSES, PAIRS, truth_table
+from styletx.losses import bn_loss, histogram_loss, mmd
+from styletx.statistics import match_histograms, ranked
+
+torch.manual_seed(0)
+print("this lecture runs on", describe_device())
+
+# %% slideshow={"slide_type": "slide"}
+figure("museum", "One photograph and one painting under thirteen style losses")
+
+# %% [markdown]
+# One photo, one painting, and every style loss of this course with the same weight. They agree more than one would think:
+# all of them compare *distributions of features*. What they see of a distribution differs, and that is this room.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The collection
+#
+# Let $\mathbf{f}_k$ be the feature at position $k$, M of them, N channels.
+#
+# | loss | statistic | distance | source |
+# |---|---|---|---|
+# | Gram | $G = \frac1M\sum_k \mathbf{f}_k\mathbf{f}_k^\top$ | squared | {cite}`gatys2016image` |
+# | mean-subtraction Gram | the same of $\mathbf{f}_k - m$, $m$ the mean of the whole layer | squared | {cite}`li2017diversified` |
+# | covariance | the same of $\mathbf{f}_k - \boldsymbol\mu$, channel by channel | squared | – |
+# | transformed Gram | $\frac1M\sum_k \mathbf{f}_k\mathbf{f}_{k+\delta}^\top$, across and down | squared | {cite}`berger2017incorporating` |
+# | multi-scale Gram | Gram matrices of the features and of their halves, quarters | squared | {cite}`zhang2018multistyle` |
+# | BN | mean and standard deviation of each channel | squared | {cite}`li2017demystifying` |
+# | MMD | the sample itself | $\mathrm{MMD}^2$ with a kernel | {cite}`li2017demystifying` |
+# | histogram | each channel's sorted values | squared, rank by rank | {cite}`risser2017stable` |
+# | sliced Wasserstein | sorted shadows on random directions | squared, rank by rank | {cite}`heitz2021sliced` |
+# | MRF | 3×3 patches | squared, to the nearest one | {cite}`li2016combining` |
+# | reshuffle | 3×3 patches | squared, each style patch used about once | {cite}`gu2018arbitrary` |
+#
+# The last two belong to the next room; they are here because the test below is for all.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two clouds with one Gram matrix
+#
+# $G = \Sigma + \boldsymbol\mu\boldsymbol\mu^\top$: the Gram matrix adds up the spread and the squared mean, and lets one
+# stand in for the other. The slides say so and show two pictures of one Gram matrix; here is the smallest pair there is.
+
+# %%
+constant = torch.ones(1, 1, 4, 4)
+spikes = torch.zeros(1, 1, 4, 4)
+spikes[0, 0, ::2, ::2] = 2
+losses = {"Gram": gram_loss, "BN": bn_loss, "histogram": histogram_loss, "Gaussian MMD": mmd("gaussian", bandwidth=1.0)}
+table([[name, float(loss(constant, spikes))] for name, loss in losses.items()], ["loss", "distance"])
+assert float(gram_loss(constant, spikes)) == 0 < float(histogram_loss(constant, spikes))
+
+# %% [markdown]
+# In a picture this is how flat regions turn spotty, and why Gram matrices alone are unstable: nothing in the objective
+# minds {cite}`risser2017stable`.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Histograms of any two sizes
+#
+# To give values $x$ the histogram of $y$: the value of rank $r$ in $x$ becomes the value of rank $r$ in $y$. A slide asks
+# for pictures of one size, "since sorting pairs them". With *quantiles* any two sizes work: of $n$ values the $k$-th stands
+# at rank $(k - \frac12)/n$, and between ranks runs a straight line.
+#
+# Then there are ties. Most values behind a ReLU are 0. Sorting puts equal values in some order, mostly that of the raster,
+# and would send the zeros of one picture to many values, along a gradient from top to bottom that nobody asked for. The
+# rule here: equal values become *one* value, the mean of the quantiles that they take up together.
+
+# %%
+x, y = torch.tensor([[0.0, 0.0, 0.0, 5.0]]), torch.tensor([[1.0, 2.0, 4.0, 6.0, 8.0, 10.0]])
+even = lambda values: torch.full((values.shape[1],), 1 / values.shape[1])  # noqa: E731
+print(match_histograms(x, even(x), ranked(y, even(y))))
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## The litmus test
+#
+# For each pair of textures below, one thing differs and nothing else. A loss *sees* it if the distance is more than ten
+# times the distance between two crops of one texture.
+
+# %%
+rows = [pair.make()[:2] for pair in PAIRS]
+pictures = [p[:, :1] if p.shape[1] != 2 else p.mean(1, keepdim=True) for row in zip(*rows, strict=True) for p in row]
+small = [((p - p.min()) / (p.max() - p.min()).clamp(min=1e-9))[..., :32, :32] for p in pictures]
+small = [torch.nn.functional.interpolate(p.float(), size=(96, 96), mode="nearest") for p in small]
+show(*small, titles=[pair.name.split(":")[0] for pair in PAIRS] + [""] * len(PAIRS), columns=len(PAIRS), height=1.1)
+
+# %% [markdown]
+# **Predict first.** Which losses can tell positions apart at all? Which look at more than one channel at a time? Write
+# down a row, then unfold it.
+
+# %% tags=["hide-output"]
+found = truth_table(load_encoder("mini", device="cpu"))
+names = list(LOSSES)
+table([[pair, *("●" if found[pair][name] else "·" for name in names)] for pair in found], ["", *names])
+
+# %% tags=["hide-output"]
+for pair in PAIRS:
+    assert {name for name in names if found[pair.name][name]} == set(pair.seen_by)
+    print(f"{pair.name}\n    {pair.because}\n")
+
+# %% [markdown]
+# The table is a theorem: each row was derived first, and a test compares it with what is measured. Read it by columns: Gram
+# matrices see second moments and nothing else; a characteristic kernel or all shadows see the whole distribution of single
+# features; only patches know how neighbours stand together.
+#
+# Why then do Gram matrices make such good pictures? Because features of a deep layer *are* patches: see the row of the
+# mirrored hatching, in features and in pixels.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What it costs
+
+# %%
+cost = numbers("museum_cost")["cost"]
+table(
+    [[name, *(f"{1000 * v['seconds']:.0f} ms, {v['memory'] / 2**20:.0f} MiB" for v in row.values())] for name, row in
+     cost.items()],
+    ["loss", *(f"{size} px" for size in next(iter(cost.values())))],
+)  # fmt: skip
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## "More stable": measured
+#
+# The histogram loss is said to remove instabilities. Ten seeds of noise as the start, Gram alone, with total variation, and
+# with the histogram loss beside it: how far do ten results of one objective spread?
+
+# %%
+spread = numbers("stability")["spread"]
+table([[name, value] for name, value in spread.items()], ["objective", "spread over seeds"])
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Try it
+
+# %%
+from styletx.widgets import Panel
+
+panel = Panel("gatys", content="china", style="stained-glass", loss="sliced-wasserstein", size=192, steps=60,
+              main=("loss", "style_weight", "size", "steps"))  # fmt: skip
+panel.run()
+panel
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Exercises
+#
+# ```{exercise} A loss of your own
+# :label: museum-own
+# Write a loss that compares the *third* moment of each channel, $\frac1M\sum_k (f_k - \mu)^3$, beside its mean. Which rows
+# of the litmus table does it see?
+# ```
+#
+# ```{solution} museum-own
+# :class: dropdown
+# A `Loss` is a statistic and a distance. It sees what changes a channel's mean or skewness, not what joins channels.
+#
+#     from styletx import Loss, mean_squared
+#     from styletx.litmus import sees
+#
+#     def skewness(features, weights=None):
+#         cloud = features.flatten(2)
+#         mean = cloud.mean(2, keepdim=True)
+#         return torch.cat([mean, ((cloud - mean) ** 3).mean(2, keepdim=True)], 1)
+#
+#     mine = Loss(skewness, mean_squared, name="skewness")
+#     encoder = load_encoder("mini", device="cpu")
+#     for pair in PAIRS:
+#         print(sees(mine, pair, encoder), pair.name)
+# ```
+#
+# ```{exercise} Blind on purpose
+# :label: museum-blind
+# You want strokes but not their contrast: a pale copy of a painting should count as the same style. Which loss is nearest
+# to that, and how would you change it?
+# ```
+#
+# ```{solution} museum-blind
+# :class: dropdown
+# None of them is blind to contrast as it stands. Divide the Gram matrix by its trace: then only the *proportions* count.
+#
+#     def proportions(features, weights=None):
+#         matrix = gram(features, weights)
+#         return matrix / matrix.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+#
+#     from styletx import Loss, gram, mean_squared
+#     pale = Loss(proportions, mean_squared, name="proportions")
+#     cloud = torch.rand(1, 4, 8, 8)
+#     print(float(pale(cloud, 0.5 * cloud)), float(gram_loss(cloud, 0.5 * cloud)))
+# ```
+#
+# ```{exercise} How many shadows
+# :label: museum-shadows
+# The sliced Wasserstein distance draws directions. With how many does its value on photo and painting stop changing by
+# more than a tenth from seed to seed?
+# ```
+#
+# ```{solution} museum-shadows
+# :class: dropdown
+# The spread falls with the root of the number; some tens are enough for the value, and new ones every few steps make the
+# optimisation see all of them.
+#
+#     encoder = load_encoder("mini", device="cpu")
+#     F, S = (encoder(load_or(*n, size=128), "relu3_1")["relu3_1"] for n in (("kodak-21", "china"), ("starry-night", "waves")))
+#     for count in (4, 16, 64, 256):
+#         values = [float(sliced_wasserstein(directions=count, seed=s)(F, S)) for s in range(8)]
+#         print(count, torch.tensor(values).std() / torch.tensor(values).mean())
+# ```
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Papers, ours
+#
+# | | the paper | here |
+# |---|---|---|
+# | normalisation of Gram | $1/(4N^2M^2)$ or none | divided by the positions; each layer over its value at a noise picture |
+# | mean-subtraction Gram | the mean of all features of a layer | the same; "covariance" is the one with a mean for each channel |
+# | transformed Gram | shifts of 1, 2, 4, … in both directions | one shift, in both directions |
+# | histogram | matched anew at each step, 256 bins | quantiles: no bins, any two sizes, ties become one value |
+# | sliced Wasserstein | as many directions as channels, anew at each step | the same, anew every 10 steps (L-BFGS needs them to stand still) |
+# | Gaussian MMD | pairs drawn at random | all pairs in blocks, or 1,024 positions drawn anew |
+#
+# ## How it fails
+#
+# - *Flat regions turn spotty*: the Gram ambiguity. Add a histogram term, or total variation.
+# - *Right colours, no strokes*: BN statistics and histograms look at one channel at a time; a stroke is two channels that
+#   fire together.
+# - *A gradient from top to bottom that nobody painted*: sorting ties by raster order. Here they are one value.
+# - *Slow and grainy*: MMD or Wasserstein with too few draws. More positions, more directions, or `every` smaller.
+#
+# ## What to read next
+#
+# The survey whose table this room hangs up is Jing et al. {cite}`jing2020neural`. Heitz et al. {cite}`heitz2021sliced` argue
+# that the sliced Wasserstein distance should replace Gram matrices altogether. The next room leaves distributions: patches,
+# edges, critics, depth and time.

@@ -1,0 +1,392 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 05c · A museum of losses: patches, edges, critics, depth and time
+#
+# By the end of this room you will be able to
+#
+# - say what a patch loss sees that no distribution of single features can;
+# - keep edges, or the depth of a scene, while everything else is repainted;
+# - let a critic learn what a style looks like, and say why L-BFGS must not be used with it;
+# - stylise two frames of a film, or two views of a scene, so that they stay one world.
+
+# %% slideshow={"slide_type": "slide"}
+import torch
+
+from styletx import (
+    Energy,
+    Match,
+    Objective,
+    content_loss,
+    describe_device,
+    gatys,
+    gram_loss,
+    load_encoder,
+    load_or,
+    show,
+    synthesize,
+    total_variation,
+)
+from styletx.gallery import figure, numbers
+from styletx.lecture import heat, table
+from styletx.losses import (
+    adversarial_loss,
+    consistency_mask,
+    laplacian_loss,
+    mrf_loss,
+    reshuffle_loss,
+    semantic_loss,
+    stereo_disparity,
+    temporal_loss,
+)  # fmt: skip
+from styletx.losses.motion import Warped
+from styletx.losses.patches import nearest_patches, patches
+from styletx.networks import depth_encoder, depth_loss
+from styletx.scenes import moved, random_scene
+from styletx.segments import cluster
+from styletx.strokes import hierarchical_loss, stroke_loss, stroke_weights
+
+torch.manual_seed(0)
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+print("this lecture runs on", describe_device())
+
+# %% slideshow={"slide_type": "slide"}
+figure("structure", "A photograph stylised with Gram matrices alone, with its edges kept, and with its depth kept")
+
+# %% [markdown]
+# One photo and one painting. Gram matrices alone take no account of what stands before what. Asking for the photo's edges,
+# or for its depth, keeps the scene together; the paint stays the same.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Patches: a Markov random field
+#
+# All losses of the last room forget who stands beside whom. Li and Wand {cite}`li2016combining` compare 3×3 *patches* of
+# features: each patch $\Psi_i$ of the picture is pulled to the one of the style that it is most like already,
+#
+# $$\mathcal{L}_{\text{MRF}} = \frac{1}{ND}\sum_i \lVert \Psi_i(x) - \Psi_{NN(i)}({\color{#b5461b}{s}}) \rVert^2,
+# \qquad NN(i) = \arg\max_j \frac{\langle \Psi_i(x), \Psi_j(s)\rangle}{\lvert\Psi_i(x)\rvert\,\lvert\Psi_j(s)\rvert}.$$
+#
+# The choice has no gradient; between choices the loss is a plain squared distance.
+
+# %%
+encoder = load_encoder("mini", device="cpu")
+photo, painting = load_or("kodak-21", "china", size=96), load_or("starry-night", "stained-glass", size=96)
+F, S = (encoder(p, "relu3_1")["relu3_1"] for p in (photo, painting))
+found, candidates = patches(F), patches(S)
+nearest = nearest_patches(found, candidates)
+brute = torch.tensor([max(range(candidates.shape[1]), key=lambda j: float(
+    torch.nn.functional.cosine_similarity(found[:, i], candidates[:, j], dim=0))) for i in range(0, 60, 20)])  # fmt: skip
+print("nearest patches in blocks:", nearest[0:60:20].tolist(), "one by one:", brute.tolist())
+assert torch.equal(nearest[0:60:20], brute)
+
+# %% [markdown]
+# **Predict first.** There are as many patches in the photo as in the painting. How many *different* ones of the painting
+# are used?
+
+# %% tags=["hide-output"]
+times = torch.bincount(nearest, minlength=candidates.shape[1])
+print(f"{int((times > 0).sum())} of {candidates.shape[1]}; the most wanted one {int(times.max())} times")
+
+# %% [markdown]
+# A few patches are everybody's nearest: flat photos get one brush mark everywhere. Gu et al. {cite}`gu2018arbitrary`
+# therefore let every patch of the style be used *about once*: an assignment instead of a choice.
+
+# %%
+loss = reshuffle_loss()
+dealt = loss.update(F, loss.prepare(S))
+times = torch.bincount(dealt.given, minlength=candidates.shape[1])
+print(
+    f"reshuffled: {int((times > 0).sum())} of {candidates.shape[1]} are used, each at most {int(times.max())} time(s)"
+)
+assert int(times.max()) == 1
+
+# %% [markdown]
+# The price: a photo with much sky and a painting with little must put *something* into its sky.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Patches that know what they are
+#
+# Sky should find sky. Champandard {cite}`champandard2016semantic` puts the masks of regions beside the features, as further
+# channels of each patch: among patches that look alike the one with the same label wins.
+
+# %%
+photo, painting = load_or("kodak-21", "china", size=160), load_or("wheat-field-with-cypresses", "waves", size=160)
+here, there = cluster(photo, painting, count=3, encoder=encoder, layer="relu3_1")
+pictures = []
+for patch_loss, where in ((mrf_loss(), None), (semantic_loss(weight=3.0), (here, there))):
+    objective = Objective(
+        Match(content_loss, photo, "relu4_2"),
+        Match(patch_loss, painting, ("relu3_1",), weight=10, where=where),
+        Energy(total_variation, 0.1),
+    )
+    pictures.append(synthesize(objective, start=photo, steps=40).finish(progress=False))
+labels = [heat((m * torch.arange(3.0).view(1, 3, 1, 1)).sum(1), 0, 2, colours="viridis") for m in (here, there)]
+show(labels[0], labels[1], *pictures, titles=["regions of the photo", "of the painting", "MRF", "semantic"], columns=4)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Edges
+#
+# Deep content features forget where an edge ran exactly. Li et al. {cite}`li2017laplacian` ask for it in pixels: after
+# pooling, the Laplacian of the result is to be that of the photo,
+#
+# $$\mathcal{L}_{\text{lap}} = \frac1n \sum_{ij} \big(D(x) - D({\color{#0b6e99}{c}})\big)_{ij}^2 , \qquad
+# D = \begin{pmatrix} & -1 & \\ -1 & 4 & -1 \\ & -1 & \end{pmatrix} * .$$
+#
+# It is a `Match` on the layer "input". Its claim, with a convolution as the oracle:
+
+# %%
+a, b = torch.rand(1, 3, 32, 40), torch.rand(1, 3, 32, 40)
+kernel = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]]).expand(3, 1, 3, 3)
+pooled = [torch.nn.functional.avg_pool2d(p, 4) for p in (a, b)]
+D = [
+    torch.nn.functional.conv2d(torch.nn.functional.pad(p, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+    for p in pooled
+]
+assert torch.isclose(laplacian_loss(a, b), (D[0] - D[1]).square().mean())
+print(f"{laplacian_loss(a, b):.6f} = {(D[0] - D[1]).square().mean():.6f}")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## A critic
+#
+# Instead of writing down what a style is, *learn* it: a small network sees 5×5 patches of features, and is taught to tell
+# the style's from the picture's while the picture tries to please it {cite}`li2016precomputed`:
+#
+# $$\text{critic: } \max(0, 1 - D(s)) + \max(0, 1 + D(x)), \qquad \text{picture: } \max(0, 1 - D(x)).$$
+#
+# Each step moves the objective itself. L-BFGS compares gradients of one function at two places, so it must not be used;
+# `synthesize` says so:
+
+# %%
+painting = load_or("starry-night", "stained-glass", size=160)
+critic = Objective(
+    Match(content_loss, photo, "relu4_2"), Match(adversarial_loss(), painting, ("relu2_1", "relu3_1"), weight=3)
+)
+try:
+    synthesize(critic, start=photo)
+except ValueError as error:
+    print(error)
+result = synthesize(critic, start=photo, steps=60, optimizer="adam", rate=0.02, levels=1).finish(progress=False)
+show(photo, painting, result, titles=["photo", "painting", "to please a critic"])
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Strokes of any size, and several sizes at once
+#
+# Two rows of the table are sums over sizes. Jing et al. {cite}`jing2018stroke` show the network the *style* in a few sizes,
+# and reach the ones in between by weights. Wang et al. {cite}`wang2017multimodal` look at the *result* in several sizes: at a
+# quarter of its size, a layer that sees strokes of 24 pixels sees them as they are at 96.
+
+# %%
+print("1.4 is made of", {k: round(v, 2) for k, v in stroke_weights(1.4).items()})
+pictures = []
+for terms in (stroke_loss(painting, STYLE_LAYERS, 0.5, weight=10), stroke_loss(painting, STYLE_LAYERS, 2.0, weight=10),
+              hierarchical_loss(painting, STYLE_LAYERS, weight=10)):  # fmt: skip
+    objective = Objective(Match(content_loss, photo, "relu4_2"), *terms, Energy(total_variation, 0.1))
+    pictures.append(synthesize(objective, start=photo, steps=50).finish(progress=False))
+show(*pictures, titles=["strokes 0.5", "strokes 2", "hierarchical"])
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Depth
+#
+# Strokes flatten a scene: near and far get the same marks. Liu et al. {cite}`liu2017depth` ask a network for the depth of the
+# result and of the photo, and keep the two alike. Any differentiable function from pictures to depth will do. The one here is
+# a small network that has learnt from rendered scenes, whose depth is known exactly:
+
+# %%
+scene, camera = random_scene([load_or("coffee", "coffee", size=128), load_or("marbling", "marbling", size=128)],
+                             torch.Generator().manual_seed(4))  # fmt: skip
+image, depth = scene.render(camera, (120, 160))
+look = depth_encoder()
+guess = look(image.to(look.device), "depth")["depth"][0].cpu()
+show(image, heat(depth[0].log()), heat(guess), titles=["a rendered scene", "its depth (log)", "what the network says"])
+
+# %%
+judged = numbers("depth_judged")["judged"]
+table([[name, row["rank"], row["log error"]] for name, row in judged.items()],
+      ["on scenes it has never seen", "rank correlation", "error of log depth"])  # fmt: skip
+
+# %% [markdown]
+# "Lower in the picture is nearer" is a good rule for landscapes, and useless in a room. Where there is a network connection,
+# `hub_depth()` looks through a large public model in the same way.
+#
+# In the objective it is one more Match, with an encoder of its own:
+
+# %%
+street = load_or("kodak-08", "china", size=160)
+pictures, maps = [], []
+for weight in (0.0, 20.0):
+    objective = Objective(
+        Match(content_loss, street, "relu4_2"),
+        Match(gram_loss, painting, STYLE_LAYERS, weight=20),
+        Match(depth_loss, street, "depth", weight=weight, encoder=look),
+        Energy(total_variation, 0.1),
+    )
+    pictures.append(synthesize(objective, start=street, steps=50, levels=1).finish(progress=False))
+with torch.no_grad():
+    maps = [look(p.to(look.device), "depth")["depth"][0].cpu() for p in (street, *pictures)]
+gaps = [float((m - maps[0]).square().mean()) for m in maps[1:]]
+print(f"change of depth: {gaps[0]:.3f} with Gram alone, {gaps[1]:.3f} with the depth loss")
+low, high = float(maps[0].min()), float(maps[0].max())
+show(street, *pictures, *(heat(m, low, high) for m in maps), columns=3,
+     titles=["photo", "Gram alone", "with depth", "its depth", "of Gram alone", "of with depth"])  # fmt: skip
+assert gaps[1] < gaps[0]
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Time
+#
+# Two frames of a film, stylised one by one, flicker: strokes fall where they like. Ruder et al. {cite}`ruder2016artistic` keep
+# them where the last frame had them, moved by the optical flow ω, wherever the flow can be trusted ($c_k = 1$):
+#
+# $$\mathcal{L}_{\text{temp}} = \frac1D \sum_k c_k\,(x_k - \omega_k)^2 .$$
+#
+# Here the flow is not estimated: the camera's motion through the rendered scene is known, and so is where every point goes,
+# and what hides it.
+
+# %%
+size = (96, 128)
+scene, camera = random_scene([load_or("coffee", "coffee", size=128), load_or("astronaut", "astronaut", size=128)],
+                             torch.Generator().manual_seed(11))  # fmt: skip
+after = moved(camera, right=0.25)
+frames = [scene.render(c, size)[0] for c in (camera, after)]
+back, seen = scene.flow(after, camera, size)  # for each pixel of the second frame: where it was in the first
+there, _ = scene.flow(camera, after, size)
+agree = (consistency_mask(back, there) == seen).float().mean()
+print(f"the forward-backward check of the paper finds what is hidden in {agree:.1%} of the pixels")
+options = dict(size=128, steps=50, levels=1)
+first = gatys(frames[0], painting, **options).finish(progress=False)
+alone = gatys(frames[1], painting, **options).finish(progress=False)
+objective = Objective(
+    Match(content_loss, frames[1], "relu4_2"),
+    Match(gram_loss, painting, STYLE_LAYERS, weight=10),
+    Match(temporal_loss, first, "input", weight=200, view=(None, Warped(back)), where=(seen, seen)),
+    Energy(total_variation, 0.1),
+)
+together = synthesize(objective, start=Warped(back)(first), steps=50, levels=1).finish(progress=False)
+error = {name: float(temporal_loss(p, Warped(back)(first), seen, seen)) for name, p in
+         (("frame by frame", alone), ("with the temporal loss", together))}  # fmt: skip
+print("  ".join(f"{name}: {value:.4f}" for name, value in error.items()))
+change = [((p - Warped(back)(first)).abs() * seen).mean(1) for p in (alone, together)]
+show(first, alone, together, *(heat(c, 0, 0.3) for c in change), columns=5, height=1.6,
+     titles=["frame 1", "frame 2, alone", "frame 2, with frame 1", "what jumps, alone", "what jumps, with"])  # fmt: skip
+assert error["with the temporal loss"] < error["frame by frame"] / 3
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Two eyes
+#
+# A stereo pair is the same problem with two cameras instead of two moments, and no order between them: both views have to
+# follow from each other {cite}`chen2018stereoscopic`. With baseline $b$ a point at depth $Z$ lies $fb/Z$ pixels further left
+# in the right view. The sum of both directions judges a pair:
+
+# %%
+flows, masks = (there, back), (scene.flow(camera, after, size)[1], seen)
+pairs = {"each alone": (first, alone), "with the loss": (first, together)}
+table(
+    [[name, float(stereo_disparity(*pair, flows, masks))] for name, pair in pairs.items()], ["views", "disparity loss"]
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What it costs
+#
+# Seconds and memory of an evaluation are in the table of the last room. Patches are the dear ones: each of the picture's is
+# compared with each of the style's, in blocks, so that no matrix of all pairs ever exists.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Try it
+
+# %%
+from styletx.widgets import Panel
+
+panel = Panel("gatys", content="china", style="stained-glass", loss="mrf", size=160, steps=40,
+              main=("loss", "style_weight", "size", "steps"))  # fmt: skip
+panel.run()
+panel
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Exercises
+#
+# ```{exercise} Larger patches
+# :label: museum-patches
+# How do 1×1, 3×3 and 5×5 patches differ at `relu3_1`? What is the MRF loss with 1×1 patches?
+# ```
+#
+# ```{solution} museum-patches
+# :class: dropdown
+# With 1×1 patches each feature finds its nearest one: a distribution loss without any account of how often each is used.
+# 5×5 copy whole motifs of the painting.
+#
+#     for side in (1, 3, 5):
+#         objective = Objective(Match(content_loss, photo, "relu4_2"), Match(mrf_loss(side), painting, "relu3_1", weight=10))
+#         show(synthesize(objective, start=photo, steps=40).finish(progress=False), titles=[f"{side}×{side}"])
+# ```
+#
+# ```{exercise} A film of three frames
+# :label: museum-film
+# Move the camera once more, and stylise a third frame with the second one as its past. Does the error grow?
+# ```
+#
+# ```{solution} museum-film
+# :class: dropdown
+# It stays about the same from frame to frame, while the first frame's strokes drift out of the picture; Ruder et al. add
+# long-term terms to frames further back for what was hidden in between.
+#
+#     third = moved(after, right=0.25)
+#     frame = scene.render(third, size)[0]
+#     flow, known = scene.flow(third, after, size)
+#     objective = Objective(
+#         Match(content_loss, frame, "relu4_2"), Match(gram_loss, painting, STYLE_LAYERS, weight=10),
+#         Match(temporal_loss, together, "input", weight=200, view=(None, Warped(flow)), where=(known, known)),
+#     )
+#     next_one = synthesize(objective, start=Warped(flow)(together), steps=50, levels=1).finish(progress=False)
+#     print(float(temporal_loss(next_one, Warped(flow)(together), known, known)))
+# ```
+#
+# ```{exercise} Depth from darkness
+# :label: museum-dark
+# Any function will do: say that dark is far, and see what the depth loss keeps then.
+# ```
+#
+# ```{solution} museum-dark
+# :class: dropdown
+# It keeps the photo's brightness, pixel by pixel: the loss is only as wise as its function.
+#
+#     dark = depth_encoder(lambda image: 1 - image.mean(1, keepdim=True))
+#     objective = Objective(
+#         Match(gram_loss, painting, STYLE_LAYERS, weight=10), Match(depth_loss, street, "depth", weight=20, encoder=dark)
+#     )
+#     show(synthesize(objective, start=street, steps=50).finish(progress=False))
+# ```
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Papers, ours
+#
+# | | the paper | here |
+# |---|---|---|
+# | MRF | patches at relu3_1 and relu4_1, rotated and scaled copies of the style | the same layers; no copies |
+# | reshuffle | a penalty on using a patch again | an optimal assignment in blocks, made anew every 10 steps |
+# | semantic | masks drawn by hand, weighted by hand | masks from files, painted or clustered; weight in units of the features |
+# | critic | trained on all patches of one painting, then a feed-forward network | learns while one picture is made |
+# | Laplacian | pools of 4 and 16, weights by hand | a pool of 4, relative weight |
+# | depth | a network trained on photos in the wild | a small one trained on rendered scenes; any other by name |
+# | temporal | flow estimated (DeepFlow) | exact flow of a known scene; lecture 14 estimates it |
+#
+# ## How it fails
+#
+# - *One mark everywhere*: MRF in flat regions. Reshuffle, or a Gram term beside it.
+# - *Ghosts of the painting's motif*: patches too large or too deep: a cypress in the middle of the sea.
+# - *Noise that pleases*: a critic too strong, or too many lessons. It has found something that is no style.
+# - *A wire model*: the Laplacian weight too large: edges stay, and the paint cannot cross them.
+# - *Smear behind a moving thing*: the temporal loss without its mask: what was hidden is filled with what hid it.
+#
+# ## What to read next
+#
+# Ruder et al. {cite}`ruder2016artistic` for films; Li and Wand {cite}`li2016combining` for patches. The next lecture takes
+# control: which style where, how much, and whose colours.

@@ -1,0 +1,238 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # 06 · Taking control: where, how much, which colours
+#
+# By the end of this lecture you will be able to
+#
+# - give each region of a photo a style of its own, and say what a mask does *inside* a statistic;
+# - mix styles, and show that mixing Gram matrices is mixing losses;
+# - keep a photo's colours in two ways, without a single clipped pixel;
+# - choose the size of the strokes.
+
+# %% slideshow={"slide_type": "slide"}
+import torch
+
+from styletx import describe_device, gatys, gram, load_encoder, load_or, show
+from styletx.control import keep_chroma, match_colours
+from styletx.gallery import figure
+from styletx.images import resize_mask, rgb_to_yiq
+from styletx.lecture import heat
+from styletx.segments import cluster
+
+torch.manual_seed(0)
+print("this lecture runs on", describe_device())
+
+# %% slideshow={"slide_type": "slide"}
+figure("control", "A photograph; its regions; a style for each; and the result with two styles")
+
+# %% [markdown]
+# A photograph, its regions, and two paintings: each region has been given its own.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where: a mask inside the statistic
+#
+# "Use the painting for the sky only" asks for a Gram matrix of the sky {cite}`gatys2017controlling`. The features of a region
+# are a *weighted* sample of the cloud: with weights $w_k \in [0, 1]$ at the positions $k$ of the layer,
+#
+# $$G_r = \frac{\sum_k w_k\, \mathbf{f}_k \mathbf{f}_k^\top}{\sum_k w_k}, \qquad
+# \mathcal{L}_{\text{style}} = \sum_r \lVert G_r - A_r \rVert^2 .$$
+#
+# The slide divides by $M_l$, "the number of points in the mask": that is $\sum_k w_k$. Multiplying the *features* by the
+# mask instead gives the same numerator, and for a mean or a histogram it gives nonsense: every position outside becomes a
+# zero that counts.
+
+# %%
+photo = load_or("kodak-21", "china", size=192)
+encoder = load_encoder("mini")
+masks = cluster(photo, count=2, encoder=encoder)[0]
+features = encoder(photo.to(encoder.device), "relu3_1")["relu3_1"].cpu()
+weights = resize_mask(masks, features.shape[-2:])[:, :1]
+inside = gram(features, weights)
+cut = weights.flatten() > 0.5
+by_hand = features.flatten(2)[0][:, cut] @ features.flatten(2)[0][:, cut].T / cut.sum()
+print(f"soft mask against hard cut: relative difference {(inside[0] - by_hand).norm() / by_hand.norm():.3f}")
+show(photo, heat(masks[0], 0, 1), titles=["photo", "region 1", "region 2"])
+
+# %% [markdown]
+# The regions come from a clustering of deep features, and could as well be painted. Masks are shrunk to each layer by
+# averaging areas, so a region keeps its share of the picture. A region too small to have any weight at a deep layer has no
+# features there, and asks for nothing at that layer.
+
+# %%
+styles = [load_or("starry-night", "waves", size=192), load_or("the-scream", "mosaic", size=192)]
+result = gatys(photo, styles, mask=masks, size=192, steps=80).finish(progress=False)
+swapped = gatys(photo, styles[::-1], mask=masks, size=192, steps=80).finish(progress=False)
+show(*styles, result, swapped, titles=["style 1", "style 2", "each in its region", "the other way round"])
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## How much of which
+#
+# Several styles without regions are *mixed*. In lecture 04 you saw that it does not matter whether Gram matrices or losses
+# are averaged. A mixture of (1, 0) is the single style, to the last bit:
+
+# %%
+mixed = [gatys(photo, styles, mix=(1 - t, t), size=128, steps=60).finish(progress=False) for t in (0.0, 0.5, 1.0)]
+alone = gatys(photo, styles[0], size=128, steps=60).finish(progress=False)
+assert torch.equal(mixed[0], alone)
+show(*mixed, titles=["only the first", "half and half", "only the second"])
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Which colours
+#
+# **Luminance only.** In YIQ, Y is the brightness; I and Q are the colour. Paint Y, and take I and Q from the photo. One
+# thing is easily overlooked: not every brightness goes with every colour. A saturated red cannot be nearly white, so some
+# pixels leave [0, 1], and clipping RGB changes their colour. Clamp Y to what I and Q leave room for, and nothing is clipped.
+
+# %%
+bright = (0.6 + 0.4 * torch.rand(1, 3, *photo.shape[-2:])).clamp(0, 1)
+offset = rgb_to_yiq(photo)
+offset[:, :1] = rgb_to_yiq(bright)[:, :1]
+from styletx.images import yiq_to_rgb
+
+clipped, kept = yiq_to_rgb(offset).clamp(0, 1), keep_chroma(bright, photo)
+for name, picture in (("RGB clipped", clipped), ("Y clamped", kept)):
+    gap = (rgb_to_yiq(picture) - rgb_to_yiq(photo))[:, 1:].abs().max()
+    print(f"{name}: largest change of I and Q {255 * gap:.2f} / 255")
+assert 255 * (rgb_to_yiq(kept) - rgb_to_yiq(photo))[:, 1:].abs().max() <= 1
+
+# %% [markdown]
+# **Matched first.** Or give the painting the photo's colours before its style is taken: a linear map that makes mean and
+# covariance of its colours those of the photo. The strokes then bring the right colours with them.
+
+# %%
+painting = load_or("starry-night", "stained-glass", size=192)
+pictures = [gatys(photo, painting, size=192, steps=80, colours=c).finish(progress=False) for c in
+            ("style", "luminance", "matched")]  # fmt: skip
+show(match_colours(painting, photo), *pictures, titles=["painting, recoloured", "style's colours", "luminance only",
+                                                        "matched first"])  # fmt: skip
+
+# %% [markdown]
+# Luminance keeps every colour in its place, and looks like a tinted drawing; matching lets colours move with the strokes.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Which scale
+#
+# `style_scale` is the painting's size relative to the picture's: at 2 its strokes are twice as large. Different scales may
+# also be *mixed*: fine strokes of one painting on coarse ones of another, by matching early layers with one and deep layers
+# with the other.
+
+# %%
+scaled = [gatys(photo, painting, size=192, steps=60, style_scale=s).finish(progress=False) for s in (0.5, 1.0, 2.0)]
+show(*scaled, titles=["0.5", "1", "2"])
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## How much at all
+#
+# The oldest control is still the weight. The paper's α/β, on one slider; lecture 03 has the table of losses to it.
+
+# %%
+weighed = [
+    gatys(photo, painting, size=160, steps=60, style_weight=w).finish(progress=False) for w in (1.0, 10.0, 100.0)
+]
+show(*weighed, titles=["β = 1", "β = 10", "β = 100"])
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Paint the mask
+#
+# Numbered regions from a list, cells of a grid, or a brush on the picture itself: three ways to say which part is which.
+# They all change the same mask.
+
+# %%
+from styletx.widgets import MaskPainter
+
+painter = MaskPainter(photo, ("the first style's", "the second style's"))
+painter
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Try it
+#
+# The panel takes what is painted above.
+
+# %%
+from styletx.widgets import Panel
+
+panel = Panel("gatys", content=photo, style=styles, mask=painter, size=192, steps=60,
+              main=("style_weight", "style_scale", "colours", "steps"))  # fmt: skip
+panel.run()
+panel
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Exercises
+#
+# ```{exercise} A soft border
+# :label: control-soft
+# Blur the masks, so that the two styles flow into each other. What changes in the formula?
+# ```
+#
+# ```{solution} control-soft
+# :class: dropdown
+# Nothing: weights may be anything from 0 to 1. A position in the border counts in both statistics.
+#
+#     soft = torch.nn.functional.avg_pool2d(masks, 31, stride=1, padding=15, count_include_pad=False)
+#     show(gatys(photo, styles, mask=soft, size=192, steps=80).finish(progress=False), result)
+# ```
+#
+# ```{exercise} The same region in both
+# :label: control-both
+# Give the sky of the photo the sky of *one* painting, and its ground the painting's ground.
+# ```
+#
+# ```{solution} control-both
+# :class: dropdown
+# Cluster photo and painting *together*: their regions then correspond. One style, two masks.
+#
+#     here, there = cluster(photo, painting, count=2)
+#     show(gatys(photo, painting, mask=here, style_mask=there, size=192, steps=80).finish(progress=False))
+# ```
+#
+# ```{exercise} Why not clip?
+# :label: control-clip
+# Show a pixel whose colour changes when luminance transfer is clipped in RGB, with its numbers.
+# ```
+#
+# ```{solution} control-clip
+# :class: dropdown
+# A saturated red has I = 0.6. With Y = 0.9 its red would be 1.47: clipped to 1, I and Q are other ones.
+#
+#     red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+#     code = rgb_to_yiq(red)
+#     code[:, 0] = 0.9
+#     wanted = yiq_to_rgb(code)
+#     print(wanted.flatten(), rgb_to_yiq(wanted.clamp(0, 1)).flatten(), keep_chroma(0.9 * torch.ones_like(red), red).flatten())
+# ```
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Paper, ours
+#
+# | | Gatys et al. 2017 | here |
+# |---|---|---|
+# | masks | shrunk to each layer; features near a border left out, or not | shrunk by averaging areas; weights inside the statistic |
+# | normalisation | guided Gram over the sum of squared weights | over the sum of weights |
+# | luminance | YIQ; the style's luminance matched in mean and spread | the same; Y clamped, RGB never clipped |
+# | colour matching | Cholesky or the symmetric root (the one that keeps closer) | the symmetric root |
+# | scales | a picture with fine strokes is stylised again with coarse ones | `style_scale`; early and deep layers with different paintings |
+# | sizes | coarse to fine by hand | coarse to fine by default |
+#
+# ## How it fails
+#
+# - *A halo along the border*: deep features see across it. Blur the mask, or leave the border out of both regions.
+# - *A region stays as it was*: it is smaller than a position of the deep layers, and asks for nothing there.
+# - *Grey skin, white flowers*: luminance only, with a style much darker than the photo. Matching mean and spread of the
+#   brightness, as is done here, helps; the rest is the clamp.
+# - *Mud*: mixing styles whose colours are opposite. Mix in luminance, or give each a region.
+#
+# ## What to read next
+#
+# All of this is from Gatys et al. {cite}`gatys2017controlling`. Until here each picture was an optimisation of its own. The
+# next lecture trains a network to do it in one pass.

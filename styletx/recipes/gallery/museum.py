@@ -1,0 +1,139 @@
+"""The strips of lecture 05: one photo and one painting in every room of the museum, and what each loss costs."""
+
+import json
+import subprocess
+import sys
+import time
+from statistics import median
+
+import torch
+
+from ...classics import quilt
+from ...encoders import load_encoder
+from ...gatys import RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys, reconstruct_style
+from ...images import noise_like, resize
+from ...lecture import heat
+from ...losses import (
+    STYLE_LOSSES,
+    content_loss,
+    gram_loss,
+    histogram_loss,
+    laplacian_loss,
+    total_variation,
+    value_range,
+)
+from ...networks import depth_encoder, depth_loss
+from ...objective import Energy, Match, Objective
+from ...samples import load
+from ...synthesis import synthesize
+from ..depth import judge
+from . import PAINTING, PHOTO, SIZE, Strip
+
+
+def before_networks() -> Strip:
+    """One texture made again by a pyramid's histograms, by quilting, by Gram matrices."""
+    texture = resize(load("gravel"), 192)
+    pyramid = load_encoder("laplacian")
+    bands = [name for name in pyramid.layers if name.startswith("band")] + ["input"]
+    objective = Objective(Match(histogram_loss, texture, bands), Energy(value_range, RANGE_WEIGHT))
+    noise = noise_like(texture, 0)
+    histograms = synthesize(objective, pyramid, start=noise, steps=150, levels=1).finish(progress=False)
+    sewn = quilt(texture, (192, 192), patch=48, overlap=12)
+    network = reconstruct_style(texture, size=192, steps=300).finish(progress=False)
+    captions = ["the texture", "pyramid histograms, 1995", "quilting, 2001", "Gram matrices, 2015"]
+    return [texture, histograms, sewn, network], captions, {}
+
+
+def museum() -> Strip:
+    """The same content, style and weights under every style loss."""
+    pictures, seconds = [], {}
+    for name in STYLE_LOSSES:
+        start = time.monotonic()
+        pictures.append(gatys(PHOTO, PAINTING, size=SIZE, loss=name).finish(progress=False))
+        seconds[name] = time.monotonic() - start
+    return pictures, list(STYLE_LOSSES), {"seconds": seconds}
+
+
+def museum_cost() -> Strip:
+    """Numbers only: seconds and memory of an evaluation with its gradient, each loss in an interpreter of its own."""
+    cost = {}
+    for name in STYLE_LOSSES:
+        cost[name] = {}
+        for size in (256, 512):
+            call = f"from styletx.recipes.gallery.museum import measure; measure({name!r}, {size})"
+            done = subprocess.run([sys.executable, "-c", call], check=True, capture_output=True, text=True)
+            cost[name][size] = json.loads(done.stdout.splitlines()[-1])
+    return [], [], {"cost": cost}
+
+
+def measure(name: str, size: int) -> None:
+    """Print the median seconds of an evaluation with its gradient, and by how many bytes the process grew."""
+    import psutil
+
+    loss, layers = STYLE_LOSSES[name]
+    photo, painting = resize(load(PHOTO), size), load(PAINTING)
+    encoder = load_encoder("mini")
+    objective = Objective(Match(loss, painting, layers))
+    before = psutil.Process().memory_info().rss
+    level = objective.at(tuple(photo.shape[-2:]), encoder)
+    level.update(photo, 0)
+    x, seconds, most = photo.clone().to(encoder.device).requires_grad_(True), [], 0
+    for _ in range(4):
+        start = time.perf_counter()
+        torch.autograd.grad(sum(level(x).values()), x)
+        seconds.append(time.perf_counter() - start)
+        most = max(most, psutil.Process().memory_info().rss - before)
+    print(json.dumps({"seconds": median(seconds[1:]), "memory": most}))
+
+
+def stability() -> Strip:
+    """Numbers only: how far ten results from ten noise starts spread, with and without what is said to steady them."""
+    painting, photo = load(PAINTING), resize(load(PHOTO), 160)
+    terms = {
+        "Gram": [],
+        "Gram, total variation": [Energy(total_variation, TV_WEIGHT)],
+        "Gram, histogram": [Match(histogram_loss, painting, STYLE_LAYERS, weight=STYLE_WEIGHT)],
+    }
+    spread = {}
+    for name, more in terms.items():
+        objective = Objective(
+            Match(gram_loss, painting, STYLE_LAYERS, weight=STYLE_WEIGHT), Energy(value_range, RANGE_WEIGHT), *more
+        )
+        runs = (synthesize(objective, start=noise_like(photo, seed), steps=150) for seed in range(10))
+        means = torch.cat([run.finish(progress=False) for run in runs]).mean((2, 3))
+        spread[name] = float(means.std(0).mean())
+    return [], [], {"spread": spread}
+
+
+def structure() -> Strip:
+    """Gram matrices alone, with the photo's edges, with its depth; and the depth that the network sees in each."""
+    photo, look = resize(load("kodak-08"), SIZE), depth_encoder()
+    keepers = {
+        "Gram alone": [],
+        "with the photo's edges": [Match(laplacian_loss, photo, "input", weight=20.0)],
+        "with the photo's depth": [Match(depth_loss, photo, "depth", weight=20.0, encoder=look)],
+    }
+    pictures, changes = [photo], {}
+    for name, more in keepers.items():
+        objective = Objective(
+            Match(content_loss, photo, "relu4_2"),
+            Match(gram_loss, load(PAINTING), STYLE_LAYERS, weight=2 * STYLE_WEIGHT),
+            Energy(total_variation, TV_WEIGHT),
+            Energy(value_range, RANGE_WEIGHT),
+            *more,
+        )
+        pictures.append(synthesize(objective, start=photo, steps=200).finish(progress=False).cpu())
+    with torch.no_grad():
+        maps = [look(p.to(look.device), "depth")["depth"][0].cpu() for p in pictures]
+    low, high = float(maps[0].min()), float(maps[0].max())
+    changes = {name: float((m - maps[0]).square().mean()) for name, m in zip(keepers, maps[1:], strict=True)}
+    captions = ["the photo", *keepers, *["its depth, as the network sees it"] * len(maps)]
+    return [*pictures, *(heat(m, low, high) for m in maps)], captions, {"change of depth": changes}
+
+
+def depth_judged() -> Strip:
+    """Numbers only: the depth network and two guesses on 60 scenes it has never seen."""
+    return [], [], {"judged": judge(60)}
+
+
+FIGURES = {before_networks: 4, museum: 4, museum_cost: 1, stability: 1, structure: 4, depth_judged: 1}
