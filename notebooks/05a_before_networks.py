@@ -15,7 +15,7 @@
 #
 # By the end of this room you will be able to
 #
-# - transfer colours with a mean and a spread, and say why that fails on a photo with two skies;
+# - transfer colours with a mean and a spread, and say why that fails on a photo with two subjects;
 # - make a texture from noise with nothing but histograms, as Heeger and Bergen did in 1995;
 # - sew a texture from pieces of itself;
 # - say of each of them, and of Gatys, *what it matches*.
@@ -47,7 +47,7 @@ print("this lecture runs on", describe_device())
 # %% slideshow={"slide_type": "slide"}
 figure(
     "before_networks",
-    "One texture made again four ways: by its pyramid's histograms, by quilting, and by Gram matrices",
+    "A texture, and the same made again by its pyramid's histograms, by quilting, and by Gram matrices",
 )
 
 # %% [markdown]
@@ -58,7 +58,8 @@ figure(
 # ## Colours: a mean and a spread (2001)
 #
 # Reinhard et al. {cite}`reinhard2001color` go over to a space in which the three channels of natural pictures hardly
-# depend on each other, and there give each channel of the <span class="content">photo</span> the mean and the standard
+# depend on each other. It is called lαβ (not CIELAB): logarithms of the eye's three cone responses, then one brightness and
+# two colour differences. There they give each channel of the <span class="content">photo</span> the mean and the standard
 # deviation of the <span class="style">painting</span>'s:
 #
 # $$x \leftarrow \frac{\sigma_s}{\sigma_c}\,(x - \mu_c) + \mu_s .$$
@@ -82,7 +83,14 @@ assert torch.allclose(*moments, atol=2e-3)
 
 # %% [markdown]
 # What it *sees* is two numbers for each of three channels. What it does not see: which colours stand where, and anything
-# larger than a pixel. A green hill and a blue sky have one mean, which is neither.
+# larger than a pixel. A green hill and a blue sky have one mean, which is neither. The remedy is to say what belongs to
+# what: here the upper and the lower half of both pictures, each by itself.
+
+# %%
+middle, theirs = photo.shape[-2] // 2, painting.shape[-2] // 2
+halves = [reinhard(photo[..., rows, :], painting[..., cut, :], size=256) for rows, cut in
+          ((slice(None, middle), slice(None, theirs)), (slice(middle, None), slice(theirs, None)))]  # fmt: skip
+show(result, torch.cat(halves, -2), titles=["all at once", "by halves"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Textures: histograms of a pyramid (1995)
@@ -92,20 +100,21 @@ assert torch.allclose(*moments, atol=2e-3)
 # words it is the histogram loss on the `laplacian` encoder, which has no weights at all:
 
 # %%
-texture = load_or("grass", "marbling", size=128)
+texture = load_or("grass", "grass", size=128)
 pyramid = load_encoder("laplacian")
 bands = [name for name in pyramid.layers if name.startswith("band")][:4] + ["input"]
 objective = Objective(Match(histogram_loss, texture, bands), Energy(value_range, 10.0))
-made = synthesize(objective, pyramid, start=noise_like(texture, 0), steps=60, levels=1).finish(progress=False)
-wall = load_or("brick", "mosaic", size=128)
+noise = noise_like(texture, 0)[:, :1].expand(-1, 3, -1, -1).contiguous()  # a grey texture: the same in all channels
+made = synthesize(objective, pyramid, start=noise, steps=60, levels=1).finish(progress=False)
+wall = load_or("brick", "brick", size=128)
 objective = Objective(Match(histogram_loss, wall, bands), Energy(value_range, 10.0))
-broken = synthesize(objective, pyramid, start=noise_like(wall, 0), steps=60, levels=1).finish(progress=False)
+broken = synthesize(objective, pyramid, start=noise, steps=60, levels=1).finish(progress=False)
 show(texture, made, wall, broken, titles=["grass", "from noise", "bricks", "from noise"], columns=4)
 
 # %% [markdown]
 # Grass comes out; a wall does not. A histogram of a band knows how strong its marks are, not how they are joined. (The
-# original has a pyramid with directions, and matches in turn instead of descending; ours has neither, and fails in the
-# same way.)
+# original has a pyramid with directions, turns the colours until they are uncorrelated, and matches in turn instead of
+# descending; ours has none of it, and fails in the same way.)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Patches: quilting (2001)
@@ -164,7 +173,7 @@ panel
 # ```{solution} museum-rgb
 # :class: dropdown
 # In RGB the channels of a photo are strongly correlated. Stretching one without the others makes colours that were in
-# neither picture: greys turn pink or green.
+# neither picture: greys turn pink or green. It shows most where the photo is nearly grey and the painting is not.
 #
 #     mean = lambda x: x.mean((2, 3), keepdim=True)
 #     std = lambda x: x.std((2, 3), keepdim=True)
@@ -180,8 +189,10 @@ panel
 # :class: dropdown
 # The bands have mean 0, whatever the picture's colours are: only "input" (or "lowpass") holds them.
 #
-#     objective = Objective(Match(histogram_loss, texture, bands[:-1]), Energy(value_range, 10.0))
-#     show(synthesize(objective, pyramid, start=noise_like(texture, 0), steps=60, levels=1).finish(False))
+#     paper = load_or("marbling", "marbling", size=128)
+#     for layers in (bands, bands[:-1]):
+#         objective = Objective(Match(histogram_loss, paper, layers), Energy(value_range, 10.0))
+#         display(show(synthesize(objective, pyramid, start=torch.rand(1, 3, 128, 128), steps=60, levels=1).finish(False)))
 # ```
 #
 # ```{exercise} Seams
@@ -203,7 +214,7 @@ panel
 # | | the papers | here |
 # |---|---|---|
 # | Reinhard et al. | lαβ from log LMS; swatches for pictures with several subjects | the same space; the whole picture |
-# | Heeger & Bergen | steerable pyramid; matches each band's histogram in turn, 5 rounds | Laplacian pyramid; descends on a histogram loss |
+# | Heeger & Bergen | decorrelated colours; steerable pyramid; matches each band's histogram in turn | RGB; Laplacian pyramid; descends on a histogram loss |
 # | Efros & Freeman | best patches within a tolerance of 0.1, cut on both sides | the same |
 #
 # ## How it fails

@@ -17,13 +17,27 @@
 #
 # - give each region of a photo a style of its own, and say what a mask does *inside* a statistic;
 # - mix styles, and show that mixing Gram matrices is mixing losses;
-# - keep a photo's colours in two ways, without a single clipped pixel;
+# - keep a photo's colours in two ways, and say which of them clips;
 # - choose the size of the strokes.
 
 # %% slideshow={"slide_type": "slide"}
 import torch
 
-from styletx import describe_device, gatys, gram, load_encoder, load_or, show
+from styletx import (
+    Energy,
+    Match,
+    Objective,
+    content_loss,
+    describe_device,
+    gatys,
+    gram,
+    gram_loss,
+    load_encoder,
+    load_or,
+    show,
+    synthesize,
+    total_variation,
+)
 from styletx.control import keep_chroma, match_colours
 from styletx.gallery import figure
 from styletx.images import resize_mask, rgb_to_yiq
@@ -34,10 +48,10 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("control", "A photograph; its regions; a style for each; and the result with two styles")
+figure("control", "A photograph; its two regions; a style in each of them; and the styles the other way round")
 
 # %% [markdown]
-# A photograph, its regions, and two paintings: each region has been given its own.
+# A photograph, its regions, and a painting for each of them.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where: a mask inside the statistic
@@ -48,9 +62,10 @@ figure("control", "A photograph; its regions; a style for each; and the result w
 # $$G_r = \frac{\sum_k w_k\, \mathbf{f}_k \mathbf{f}_k^\top}{\sum_k w_k}, \qquad
 # \mathcal{L}_{\text{style}} = \sum_r \lVert G_r - A_r \rVert^2 .$$
 #
-# The slide divides by $M_l$, "the number of points in the mask": that is $\sum_k w_k$. Multiplying the *features* by the
-# mask instead gives the same numerator, and for a mean or a histogram it gives nonsense: every position outside becomes a
-# zero that counts.
+# $A_r$ is the matrix of painting $r$ as a whole, or of region $r$ in one painting. The slide divides by $M_l$, "the number of
+# points in the mask": that is $\sum_k w_k$. Multiplying the *features* by the mask instead gives the same numerator where the
+# mask is 0 or 1, and $w^2$ in between; and for a mean or a histogram it gives nonsense: every position outside becomes a zero
+# that counts.
 
 # %%
 photo = load_or("kodak-21", "china", size=192)
@@ -66,11 +81,11 @@ show(photo, heat(masks[0], 0, 1), titles=["photo", "region 1", "region 2"])
 
 # %% [markdown]
 # The regions come from a clustering of deep features, and could as well be painted. Masks are shrunk to each layer by
-# averaging areas, so a region keeps its share of the picture. A region too small to have any weight at a deep layer has no
-# features there, and asks for nothing at that layer.
+# averaging areas, so a region keeps its share of the picture. A region with less weight than one position of a deep layer
+# has no feature of its own there: what it would compare is its surroundings. It asks for nothing at that layer.
 
 # %%
-styles = [load_or("starry-night", "waves", size=192), load_or("the-scream", "mosaic", size=192)]
+styles = [load_or("starry-night", "waves", size=512), load_or("the-scream", "mosaic", size=512)]
 result = gatys(photo, styles, mask=masks, size=192, steps=80).finish(progress=False)
 swapped = gatys(photo, styles[::-1], mask=masks, size=192, steps=80).finish(progress=False)
 show(*styles, result, swapped, titles=["style 1", "style 2", "each in its region", "the other way round"])
@@ -82,17 +97,20 @@ show(*styles, result, swapped, titles=["style 1", "style 2", "each in its region
 # are averaged. A mixture of (1, 0) is the single style, to the last bit:
 
 # %%
-mixed = [gatys(photo, styles, mix=(1 - t, t), size=128, steps=60).finish(progress=False) for t in (0.0, 0.5, 1.0)]
-alone = gatys(photo, styles[0], size=128, steps=60).finish(progress=False)
+options = dict(size=128, steps=60, device="cpu")  # on a GPU sums may come in another order: equal up to rounding
+mixed = [gatys(photo, styles, mix=(1 - t, t), **options).finish(progress=False) for t in (0.0, 0.5, 1.0)]
+alone = gatys(photo, styles[0], **options).finish(progress=False)
 assert torch.equal(mixed[0], alone)
 show(*mixed, titles=["only the first", "half and half", "only the second"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Which colours
 #
-# **Luminance only.** In YIQ, Y is the brightness; I and Q are the colour. Paint Y, and take I and Q from the photo. One
+# **Luminance only.** In YIQ, Y is the brightness; I and Q are the colour (the slide's YUV has the same Y; U and V are I and
+# Q turned). Paint Y, and take I and Q from the photo. One
 # thing is easily overlooked: not every brightness goes with every colour. A saturated red cannot be nearly white, so some
 # pixels leave [0, 1], and clipping RGB changes their colour. Clamp Y to what I and Q leave room for, and nothing is clipped.
+# (The price: a pure colour leaves room for one Y only, and there no stroke can show.)
 
 # %%
 bright = (0.6 + 0.4 * torch.rand(1, 3, *photo.shape[-2:])).clamp(0, 1)
@@ -107,13 +125,19 @@ for name, picture in (("RGB clipped", clipped), ("Y clamped", kept)):
 assert 255 * (rgb_to_yiq(kept) - rgb_to_yiq(photo))[:, 1:].abs().max() <= 1
 
 # %% [markdown]
-# **Matched first.** Or give the painting the photo's colours before its style is taken: a linear map that makes mean and
-# covariance of its colours those of the photo. The strokes then bring the right colours with them.
+# **Matched first.** Or give the painting the photo's colours before its style is taken. The map
+# $x \mapsto \Sigma_c^{1/2}\,\Sigma_s^{-1/2}(x - \mu_s) + \mu_c$ makes mean and covariance of its colours those of the photo: Reinhard's
+# transfer with all of Σ instead of three spreads. The strokes then bring the right colours with them. (This one clips: what
+# leaves [0, 1] is cut.)
 
 # %%
-painting = load_or("starry-night", "stained-glass", size=192)
-pictures = [gatys(photo, painting, size=192, steps=80, colours=c).finish(progress=False) for c in
-            ("style", "luminance", "matched")]  # fmt: skip
+painting = load_or("starry-night", "stained-glass", size=512)
+calm = 0.4 + 0.2 * photo  # far from the edges of [0, 1], so that nothing is cut
+recoloured = match_colours(painting, calm)
+moments = [(torch.cov(p[0].flatten(1), correction=0), p.mean((2, 3))) for p in (calm, recoloured)]
+assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*moments, strict=True))
+pictures = [gatys(photo, painting, size=192, steps=80, keep_colours=c).finish(progress=False) for c in
+            (None, "luminance", "matched")]  # fmt: skip
 show(match_colours(painting, photo), *pictures, titles=["painting, recoloured", "style's colours", "luminance only",
                                                         "matched first"])  # fmt: skip
 
@@ -124,17 +148,23 @@ show(match_colours(painting, photo), *pictures, titles=["painting, recoloured", 
 # ## Which scale
 #
 # `style_scale` is the painting's size relative to the picture's: at 2 its strokes are twice as large. Different scales may
-# also be *mixed*: fine strokes of one painting on coarse ones of another, by matching early layers with one and deep layers
-# with the other.
+# also be *mixed*: early layers see fine strokes, deep layers coarse ones, and each may have a painting of its own.
 
 # %%
-scaled = [gatys(photo, painting, size=192, steps=60, style_scale=s).finish(progress=False) for s in (0.5, 1.0, 2.0)]
-show(*scaled, titles=["0.5", "1", "2"])
+scaled = [gatys(photo, painting, size=192, steps=60, style_scale=s).finish(progress=False) for s in (0.5, 2.0)]
+two = Objective(
+    Match(content_loss, photo, "relu4_2"),
+    Match(gram_loss, styles[1], ("relu1_1", "relu2_1"), weight=10, name="fine"),
+    Match(gram_loss, styles[0], ("relu3_1", "relu4_1"), weight=10, name="coarse"),
+    Energy(total_variation, 0.1),
+)
+scaled.append(synthesize(two, start=photo, steps=60).finish(progress=False))
+show(*scaled, titles=["0.5", "2", "fine of one on coarse of the other"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How much at all
 #
-# The oldest control is still the weight. The paper's α/β, on one slider; lecture 03 has the table of losses to it.
+# The oldest control is the weight β. Lecture 03 plots what it costs.
 
 # %%
 weighed = [
@@ -163,7 +193,7 @@ painter
 from styletx.widgets import Panel
 
 panel = Panel("gatys", content=photo, style=styles, mask=painter, size=192, steps=60,
-              main=("style_weight", "style_scale", "colours", "steps"))  # fmt: skip
+              main=("style_weight", "style_scale", "keep_colours", "steps"))  # fmt: skip
 panel.run()
 panel
 
@@ -203,7 +233,8 @@ panel
 #
 # ```{solution} control-clip
 # :class: dropdown
-# A saturated red has I = 0.6. With Y = 0.9 its red would be 1.47: clipped to 1, I and Q are other ones.
+# A saturated red has I = 0.60 and Q = 0.21. With Y = 0.9 its red would be 1.60, its green and blue 0.60. Clipped to 1, red
+# has another I and Q.
 #
 #     red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
 #     code = rgb_to_yiq(red)
@@ -221,15 +252,14 @@ panel
 # | normalisation | guided Gram over the sum of squared weights | over the sum of weights |
 # | luminance | YIQ; the style's luminance matched in mean and spread | the same; Y clamped, RGB never clipped |
 # | colour matching | Cholesky or the symmetric root (the one that keeps closer) | the symmetric root |
-# | scales | a picture with fine strokes is stylised again with coarse ones | `style_scale`; early and deep layers with different paintings |
+# | scales | the coarse painting is first repainted in the fine strokes of the other; that is the style | `style_scale`; early and deep layers with different paintings |
 # | sizes | coarse to fine by hand | coarse to fine by default |
 #
 # ## How it fails
 #
 # - *A halo along the border*: deep features see across it. Blur the mask, or leave the border out of both regions.
-# - *A region stays as it was*: it is smaller than a position of the deep layers, and asks for nothing there.
-# - *Grey skin, white flowers*: luminance only, with a style much darker than the photo. Matching mean and spread of the
-#   brightness, as is done here, helps; the rest is the clamp.
+# - *A small region is only tinted*: it has less weight than one position of the deep layers, and asks for nothing there.
+# - *No strokes on a red coat*: luminance only; a pure colour leaves no room for another brightness.
 # - *Mud*: mixing styles whose colours are opposite. Mix in luminance, or give each a region.
 #
 # ## What to read next

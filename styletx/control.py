@@ -5,6 +5,7 @@ the photo's colours before its style is taken (`match_colours`), or only the bri
 (`keep_chroma`).
 """
 
+import functools
 import os
 from collections.abc import Sequence
 
@@ -64,23 +65,27 @@ def grey(image: Tensor) -> Tensor:
 
 
 def matched_grey(style: Tensor, content: Tensor) -> Tensor:
-    """The style's brightness with the mean and spread of the content's. Source: Gatys et al. 2017, Eq. 9."""
-    mine, theirs = luminance(style), luminance(content)
+    """The style's brightness, moved to the content's mean and spread and clamped. Source: Gatys et al. 2017, Eq. 9."""
+    mine, theirs = luminance(style), luminance(content.to(style))
     scale = theirs.std(correction=0) / mine.std(correction=0).clamp(min=1e-6)
     return ((mine - mine.mean()) * scale + theirs.mean()).clamp(0, 1).expand(-1, 3, -1, -1)
 
 
 def colour_control(
-    colours: str, content: Tensor, styles: list[Tensor]
+    keep: str | None, content: Tensor, styles: list[Tensor]
 ) -> tuple[list[Tensor], tuple[View, View] | None, View | None]:
     """What keeping the content's colours means for a run: the styles to use, the view of a Match, the run's output."""
-    if colours == "matched":
+    if keep == "matched":
         return [match_colours(style, content) for style in styles], None, None
-    if colours == "style":
+    if keep is None:
         return styles, None, None
 
+    @functools.lru_cache(maxsize=1)  # every step that is shown has one size, for a while
+    def resized(size: tuple[int, int]) -> Tensor:
+        return resize(content.cpu(), size)
+
     def output(image: Tensor) -> Tensor:
-        return keep_chroma(image, resize(content.to(image), tuple(image.shape[-2:])))
+        return keep_chroma(image, resized(tuple(image.shape[-2:])))
 
     return [matched_grey(style, content) for style in styles], (grey, grey), output
 
@@ -121,11 +126,18 @@ def regions(
 
 
 def _as_masks(sources: list, argument: str) -> list[Tensor]:
-    if not all(isinstance(source, Tensor) for source in sources):
+    tensors = [isinstance(source, Tensor) for source in sources]
+    if any(tensors) and not all(tensors):
+        raise ValueError(f"{argument}: one is a file and one a tensor; files have colours, tensors an order of regions")
+    if not all(tensors):
         return read_masks(*sources, argument=argument)
     for masks in sources:
-        if masks.ndim != 4 or masks.shape[0] != 1 or not masks.isfinite().all() or masks.min() < 0 or masks.max() > 1:
-            raise ValueError(f"{argument}: masks are (1, K, H, W) in [0, 1]; got {tuple(masks.shape)}")
-        if not bool((masks.sum((2, 3)) > 0).all()):
-            raise ValueError(f"{argument}: a region without any pixel")
+        if masks.ndim != 4 or masks.shape[0] != 1 or not masks.numel():
+            raise ValueError(f"{argument}: masks are (1, K, H, W); got {tuple(masks.shape)}")
+        low, high = float(masks.min()), float(masks.max())
+        if not (low >= 0 and high <= 1):  # False for NaN
+            raise ValueError(f"{argument}: masks are in [0, 1]; got {low:g} … {high:g}")
+        empty = (masks.sum((2, 3))[0] == 0).nonzero().flatten().tolist()
+        if empty:
+            raise ValueError(f"{argument}: region {empty[0] + 1} of {masks.shape[1]} has no pixel")
     return sources

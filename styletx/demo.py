@@ -42,7 +42,7 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     pair = [samples.load_or("starry-night", "waves", size=size), samples.load_or("the-scream", "mosaic", size=size)]
     where = cluster(skies, count=2, layer="relu3_1", device=device)[0]
     parts = gatys(skies, pair, mask=where, size=size, device=device).finish()
-    kept = gatys(skies, pair[0], colours="luminance", size=size, device=device).finish()
+    kept = gatys(skies, pair[0], keep_colours="luminance", size=size, device=device).finish()
     yield "Control: a style for each region, and the photo's own colours", [
         ("content", skies), ("a style for each region", parts), ("only the brightness is painted", kept),
     ]  # fmt: skip

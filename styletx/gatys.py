@@ -49,9 +49,9 @@ def gatys(
     ] = None,
     mask: Annotated[str | Tensor | None, Picture("regions of the content, one colour for each style")] = None,
     style_mask: Annotated[str | Tensor | None, Picture("regions of the style, in the same colours")] = None,
-    colours: Annotated[
-        str, Choice(("style", "luminance", "matched"), help="whose colours, and how the content's are kept")
-    ] = "style",
+    keep_colours: Annotated[
+        str | None, Choice((None, "luminance", "matched"), help="whether and how the content's colours are kept")
+    ] = None,
     loss: Annotated[str, Choice(tuple(STYLE_LOSSES), help="what style is: the loss that compares it")] = "gram",
     start: Annotated[
         str | Tensor, Choice(("content", "noise", "style"), help="what the optimisation starts from")
@@ -79,9 +79,9 @@ def gatys(
 
     Several styles are mixed (`mix`), or each has its region of the content: a colour of `mask` for each, from dark to
     light. With one style, `style_mask` says where in it each region finds its style. A mask of another size is
-    stretched over its picture; a region too small for a deep layer asks for nothing there. `colours="luminance"` keeps
-    the content's colours and paints its brightness only, `"matched"` gives the painting the content's colours first
-    (lecture 06).
+    stretched over its picture; a region too small for a deep layer asks for nothing there. `keep_colours="luminance"`
+    keeps the content's colours and paints its brightness only, `"matched"` gives the painting the content's colours
+    first (lecture 06).
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
     given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
@@ -89,7 +89,7 @@ def gatys(
                  seed=seed)  # fmt: skip
     if isinstance(start, str):
         given["start"] = start
-    check_options(gatys, given | dict(mix=mix, colours=colours))
+    check_options(gatys, given | dict(mix=mix, keep_colours=keep_colours))
     if not content_weight and not style_weight:
         raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
     if style_layers is None:
@@ -97,9 +97,11 @@ def gatys(
     content = picture(content, argument="content")
     styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
     where = regions(mask, style_mask, styles, mix)
-    if recipe == "paper" and (loss != "gram" or len(styles) > 1 or where or colours != "style"):
+    if recipe == "paper" and (loss != "gram" or len(styles) > 1 or where or keep_colours):
         raise ValueError("recipe: the paper's numbers are for Gram matrices of one style everywhere, with its colours")
-    styles, view, output = colour_control(colours, content, styles)
+    if where and loss == "reshuffle":
+        raise ValueError("loss, mask: the reshuffle loss knows no regions; take mrf")
+    styles, view, output = colour_control(keep_colours, content, styles)
     if recipe == "paper":
         if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
             raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")

@@ -52,13 +52,13 @@ def _entry(source: Any) -> dict[str, str]:
 
 def fingerprint(source: Any) -> str:
     """sha256 of what was read: a file's or an upload's bytes, or the values of a sample or of a tensor."""
+    if isinstance(source, Tensor):
+        return hashlib.sha256(source.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
-    if not isinstance(source, Tensor):
-        if str(source) not in samples.names() and Path(source).is_file():
-            return hashlib.sha256(Path(source).read_bytes()).hexdigest()
-        source = samples.load(source)
-    return hashlib.sha256(images.to_array(source).tobytes()).hexdigest()
+    if str(source) not in samples.names() and Path(source).is_file():
+        return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    return hashlib.sha256(images.to_array(samples.load(source)).tobytes()).hexdigest()
 
 
 def again(path: str | os.PathLike) -> tuple[str, dict[str, Any], dict[str, Any]]:

@@ -33,6 +33,7 @@ class Match:
 
     reference: a picture (1, 3, H, W), or several: with `where`, one for each region; without, a mixture.
     mix: how much of each reference is in a mixture (default: of all alike); only the proportions count.
+    A region with less weight than one position of a layer, in picture or reference, asks for nothing there.
     layers: a name, several names (equal weights that add up to 1), or {name: weight}.
     where: masks (1, K, H, W) of the picture and of the reference(s), for K regions; either may be None.
     view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale). A map of
@@ -91,6 +92,10 @@ class Objective:
             for weight in weights:
                 if not math.isfinite(weight) or weight < 0:
                     raise ValueError(f"weight: {weight} of {name}; it must be a number that is not negative")
+            if isinstance(term, Match) and term.mix is not None and term.where is not None:
+                raise ValueError(f"mix, where: {name} is either a mixture or has regions")
+            if isinstance(term, Match) and term.where is None:
+                _proportions(term)
             number = 2
             while name in taken:
                 name, number = f"{name.rstrip('0123456789 ')} {number}", number + 1
@@ -104,10 +109,9 @@ class Objective:
 
     def smallest(self, encoder: Encoder) -> int:
         """The shortest side of a picture in which every Match that the encoder serves has something to compare."""
-        matches = [term for term in self.terms if isinstance(term, Match) and term.encoder is None]
-        asked = {(layer, match.loss.least) for match in matches for layer in match.layer_weights()}
-        encoder.check_layers([layer for layer, _ in asked] or "input")
-        return max((encoder.smallest(layer, least) for layer, least in asked), default=1)
+        matches = [term for term in self.terms if isinstance(term, Match) and not isinstance(term.encoder, str)]
+        encoder.check_layers([layer for m in matches if m.encoder is None for layer in m.layer_weights()] or "input")
+        return max((_least(m, m.encoder or encoder, (m.view or (None,))[0]) for m in matches), default=1)
 
     def at(
         self, size: tuple[int, int], encoder: str | Encoder = "mini", device: str | torch.device | None = None
@@ -161,11 +165,18 @@ def _is_due(part: object, steps: int) -> bool:
     return every > 0 and steps % every == 0
 
 
-def _proportions(match: Match, count: int) -> list[float]:
+def _proportions(match: Match) -> list[float]:
+    count = len(match.references())
     mix = [1.0] * count if match.mix is None else list(match.mix)
     if len(mix) != count or not all(math.isfinite(m) and m >= 0 for m in mix) or not sum(mix) > 0:
         raise ValueError(f"mix: {mix} for {count} references; one number each, none negative, not all 0")
     return [share / sum(mix) for share in mix]
+
+
+def _least(match: Match, encoder: Encoder, view: View | None) -> int:
+    """The shortest side of a picture that has something to compare at all layers, seen through the view."""
+    need = max(encoder.smallest(layer, match.loss.least) for layer in encoder.check_layers(match.layer_weights()))
+    return math.ceil(need / getattr(view, "factor", 1))  # a view may make pictures smaller by a known factor
 
 
 class _Bound:
@@ -183,38 +194,44 @@ class _Bound:
         regions = max((m.shape[1] for m in (mask, reference_mask) if m is not None), default=0)
         if regions and len(references) not in (1, regions):
             raise ValueError(f"where: {regions} regions for {len(references)} references; one each, or one for all")
-        self.mix = _proportions(match, len(references)) if not regions else None
+        self.mix = None if regions else _proportions(match)
         self.stacked = self.loss.stacked and bool(regions)
         self.regional = bool(regions) and not self.stacked
         self.count = regions if self.regional else len(references)
 
+        # Noise pictures like each reference: what its distance is measured by.
+        noise = [noise_like(r, seed=0, size=size) for r in references] if relative or regions else []
+        probes = [self.encoder(self.view(n) if self.view else n, layers) for n in noise]
         # Masks at the size of each layer: what a statistic weighs the positions by.
-        noise = noise_like(references[0], seed=0, size=size) if relative or regions else None
-        probe = self.encoder(self.view(noise) if self.view else noise, layers) if noise is not None else {}
-        self.masks = {n: None if mask is None else resize_mask(mask.to(device), probe[n].shape[-2:]) for n in layers}
-
+        self.masks = {
+            n: None if mask is None else resize_mask(mask.to(device), probes[0][n].shape[-2:]) for n in layers
+        }
+        self.least = _least(match, self.encoder, look)
         seen = [self._look(r, size, match.scale, look, layers) for r in references]
         self.targets: dict[str, list] = {}
+        self.shares: dict[str, list[float]] = {}
         for layer in layers:
-            self.targets[layer] = []
+            self.targets[layer], self.shares[layer] = [], list(self.mix or [1.0] * self.count)
             for k in range(self.count):
                 features = seen[k if len(seen) > 1 else 0][layer]
                 weights = None
                 if reference_mask is not None:
                     chosen = reference_mask if self.stacked else reference_mask[:, k : k + 1]
                     weights = resize_mask(chosen.to(device), features.shape[-2:])
+                if self.regional and any(m is not None and float(m.sum()) < 1 for m in (weights, self._mask(layer, k))):
+                    self.shares[layer][k] = 0.0  # no feature there is the region's own
                 self.targets[layer].append(self.loss.prepare(features, weights))
         self.denominators = dict.fromkeys(layers, 1.0)
         if relative and not self.loss.learns:  # one for all regions and for all parts of a mixture
-            self.denominators = {n: float(self._compare(probe[n], n)) for n in layers}
-            self.denominators = {n: max(value, FLOOR) for n, value in self.denominators.items()}
+            for n in layers:
+                features = [probe[n] for probe in probes] * (self.count if len(probes) == 1 else 1)
+                self.denominators[n] = max(float(self._compare(features, n)), FLOOR)
 
     def _look(self, reference: Tensor, size: tuple, scale: float, view: View | None, layers: list[str]) -> dict:
         if not self.loss.aligned:  # equal area, times the style scale
             height, width = reference.shape[-2:]
             factor = scale * math.sqrt(size[0] * size[1] / (height * width))
-            least = max(self.encoder.smallest(layer, self.loss.least) for layer in layers)
-            size = (max(round(height * factor), least), max(round(width * factor), least))
+            size = (max(round(height * factor), self.least), max(round(width * factor), self.least))
         reference = resize(reference, size)
         return self.encoder(view(reference) if view else reference, layers)
 
@@ -228,13 +245,15 @@ class _Bound:
                 self.loss.update(features[layer], target, self._mask(layer, k)) for k, target in enumerate(targets)
             ]
 
-    def _compare(self, features: Tensor, layer: str) -> Tensor:
+    def _compare(self, features: Tensor | list[Tensor], layer: str) -> Tensor:
+        """The sum over regions or parts of a mixture; of one picture's features, or of one picture's for each part."""
+        several = features if isinstance(features, list) else [features] * self.count
         parts = [
-            self.loss.compare(features, target, self._mask(layer, k)) for k, target in enumerate(self.targets[layer])
+            share * self.loss.compare(several[k], target, self._mask(layer, k))
+            for k, (share, target) in enumerate(zip(self.shares[layer], self.targets[layer], strict=True))
+            if share
         ]
-        if self.mix is None:
-            return sum(parts)
-        return sum(share * part for share, part in zip(self.mix, parts, strict=True) if share)
+        return sum(parts) if parts else several[0].sum() * 0
 
     def __call__(self, features: dict[str, Tensor]) -> Tensor:
         parts = (w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items())

@@ -62,6 +62,12 @@ class Solid:
     tile: float = 1.0
     yaw: float = 0.0
 
+    def __post_init__(self):
+        if self.kind not in ("plane", "box", "sphere"):
+            raise ValueError(f'kind: "{self.kind}" is none of plane, box, sphere')
+        if self.kind != "plane" and not min(self.size[: 1 if self.kind == "sphere" else 3]) > 0:
+            raise ValueError(f"size: {self.size} of a {self.kind}; it must be positive")
+
     def hit(self, origin: Tensor, rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(depth (H, W), inf where missed; normal (H, W, 3); place on the texture in metres (H, W, 2))."""
         return {"plane": self._plane, "box": self._box, "sphere": self._sphere}[self.kind](origin, rays)
@@ -117,6 +123,10 @@ class Scene:
     solids: Sequence[Solid]
     light: tuple[float, float, float] = (-0.4, 0.8, -0.5)
     sky: tuple[float, float, float] = (0.75, 0.85, 0.95)
+
+    def __post_init__(self):
+        if not self.solids:
+            raise ValueError("solids: none; a scene has at least one")
 
     def render(self, camera: Camera, size: tuple[int, int], supersample: int = 2) -> tuple[Tensor, Tensor]:
         """(picture (1, 3, H, W) in [0, 1], depth (1, 1, H, W) in metres, at most 40).
@@ -177,7 +187,7 @@ def _paint(texture: Tensor, place: Tensor) -> Tensor:
     """Colours (3, N) of a tiled texture at places (N, 2), bilinear; every other tile is mirrored, so no seam shows."""
     folded = 1 - (place.remainder(2) - 1).abs()
     grid = (2 * folded - 1).view(1, 1, -1, 2).to(texture)
-    return F.grid_sample(texture, grid, padding_mode="border", align_corners=False)[0, :, 0].double()
+    return F.grid_sample(texture, grid, padding_mode="border", align_corners=False)[0, :, 0].cpu().double()
 
 
 def random_scene(textures: Sequence[Tensor], generator: torch.Generator) -> tuple[Scene, Camera]:

@@ -3,6 +3,7 @@
 Masks of K regions are (1, K, H, W) in [0, 1], and add up to 1 at every pixel.
 """
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -13,10 +14,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from .encoders import Encoder, load_encoder
-from .images import ImageError, read, resize, to_array
+from .images import ImageError, resize, to_array
+from .samples import picture
 
 NEAR = 32  # colours of a mask that are no further apart, in steps of 1/255, are one label
 RARE = 0.002  # a colour on less of the flat places is noise
+FAR = 0.2  # of the picture may be no label's colour (blurred edges); more than that is a photograph
 MOST = 16  # labels of a mask: a picture with more colours is a photograph
 
 
@@ -24,9 +27,9 @@ def read_masks(*sources: str | os.PathLike | Tensor, argument: str = "mask") -> 
     """Colour-coded or grey pictures as masks (1, K, H, W) with common labels, in one order of labels for all of them.
 
     Each colour is a label; the same colour means the same region in every picture. Colours that are nearly the same are
-    one; a label has a place of 3×3 pixels somewhere, and what lies between two (a blurred edge) goes to the nearer.
-    Raises ImageError where a picture has one colour only or more than 16, and where a label is missing in one of them
-    (naming the colour).
+    one; a label has flat places, on 0.2% of the picture or more, and all else (a blurred edge) goes to the nearest one.
+    Raises ImageError for a picture with one colour only or more than 16, for a photograph, and where a label is missing
+    in one of several (naming the colour).
     """
     pictures = [_pixels(source) for source in sources]
     palettes = [_palette(pixels, argument) for pixels in pictures]
@@ -44,7 +47,7 @@ def read_masks(*sources: str | os.PathLike | Tensor, argument: str = "mask") -> 
 
 
 def _pixels(source: str | os.PathLike | Tensor) -> np.ndarray:
-    return to_array(source if isinstance(source, Tensor) else read(source)).astype(int)
+    return to_array(picture(source, argument="mask")).astype(np.int16)
 
 
 def _palette(pixels: np.ndarray, argument: str) -> list[np.ndarray]:
@@ -52,16 +55,17 @@ def _palette(pixels: np.ndarray, argument: str) -> list[np.ndarray]:
     # Only flat places name a label: a blurred edge between two has colours of its own, but no inside.
     spread = ndimage.maximum_filter(pixels, (3, 3, 1)) - ndimage.minimum_filter(pixels, (3, 3, 1))
     flat = pixels[spread.max(-1) <= NEAR]
-    colours, counts = np.unique(flat, axis=0, return_counts=True)
+    codes, counts = np.unique(flat.astype(int) @ [1 << 16, 1 << 8, 1], return_counts=True)
+    colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1)
     order = counts.argsort()[::-1]
     found: list[np.ndarray] = []
     for colour, count in zip(colours[order], counts[order], strict=True):
         if count >= RARE * len(flat) and all(_gap(colour, other) > NEAR for other in found):
             found.append(colour)
-    if not found or len(found) > MOST:
-        raise ImageError(
-            f"{argument}: {len(found) or 'too many'} colours; a mask has a colour for each region, at most {MOST}"
-        )
+    if len(found) > MOST:
+        raise ImageError(f"{argument}: {len(found)} colours; a mask has a colour for each region, at most {MOST}")
+    if not found or (_gaps(pixels, found).min(0) > NEAR).mean() > FAR:
+        raise ImageError(f"{argument}: too many colours, and most of it has none of its own: that is a photograph")
     return found
 
 
@@ -75,12 +79,17 @@ def _merged(colours: list[np.ndarray]) -> list[np.ndarray]:
     for colour in colours:
         if all(_gap(colour, other) > NEAR for other in found):
             found.append(colour)
-    return sorted(found, key=lambda colour: tuple(colour))
+    # Brightness in steps of 8, so that a JPEG's noise does not swap two regions; then blue before red.
+    return sorted(found, key=lambda c: (round(float(np.dot(c, (0.299, 0.587, 0.114))) / 8), *(c // NEAR).tolist()))
+
+
+def _gaps(pixels: np.ndarray, labels: list[np.ndarray]) -> np.ndarray:
+    """(labels, H, W): how far each pixel's colour is from each label's."""
+    return np.stack([np.abs(pixels - label).max(-1) for label in labels])
 
 
 def _masks(pixels: np.ndarray, labels: list[np.ndarray]) -> Tensor:
-    gaps = np.stack([np.abs(pixels - label).max(-1) for label in labels])
-    index = torch.from_numpy(gaps.argmin(0))
+    index = torch.from_numpy(_gaps(pixels, labels).argmin(0))
     return F.one_hot(index, len(labels)).permute(2, 0, 1)[None].float()
 
 
@@ -95,22 +104,25 @@ def cluster(
 ) -> list[Tensor]:
     """Regions that belong together in all pictures: k-means on their deep features jointly, masks (1, K, H, W) of each.
 
-    Features are divided by their length, so that brightness does not decide. Each picture gets its own size of masks;
+    Features are divided by their length, so that brightness does not decide, and each picture's mean is taken away, so
+    that photo and painting do not become a region each. Each picture gets its own size of masks;
     borders are as coarse as the layer, smoothed. A region may be missing in one picture: its mask is 0 there. Raises
     ValueError for fewer than two regions or more than there are positions.
     """
     from sklearn.cluster import KMeans
 
     network = load_encoder(encoder, device=device)
+    if isinstance(count, bool) or not math.isfinite(count) or int(count) != count or count < 2:
+        raise ValueError(f"count: {count}; it must be a whole number, at least 2")
     seen = []
     with torch.no_grad():
-        for picture in pictures:
-            small = resize(picture, size) if max(picture.shape[-2:]) > size else picture
-            features = network(small.to(network.device), layer)[layer].cpu()
-            seen.append(F.normalize(features, dim=1)[0])
+        for image in pictures:
+            small = resize(image, size) if max(image.shape[-2:]) > size else image
+            features = F.normalize(network(small.to(network.device), layer)[layer].cpu(), dim=1)[0]
+            seen.append(features - features.mean((1, 2), keepdim=True))
     clouds = [features.flatten(1).T.double().numpy() for features in seen]
-    if isinstance(count, bool) or int(count) != count or not 2 <= count <= sum(map(len, clouds)):
-        raise ValueError(f"count: {count}; there must be at least two regions, and at most {sum(map(len, clouds))}")
+    if count > sum(map(len, clouds)):
+        raise ValueError(f"count: {count} regions for {sum(map(len, clouds))} positions of {layer}; take fewer")
     found = KMeans(int(count), n_init=4, random_state=seed).fit_predict(np.concatenate(clouds))
     return _at_sizes(found, [features.shape[-2:] for features in seen], [p.shape[-2:] for p in pictures], int(count))
 

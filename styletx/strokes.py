@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .encoders import Encoder
+from .encoders import Encoder, load_encoder
 from .images import resize
 from .losses import Loss, gram_loss
 from .objective import Match
@@ -63,7 +63,7 @@ def stroke_loss(
     between the neighbouring ones. Source: Jing et al. 2018 (there each t trains a branch of a network).
     """
     return [
-        Match(loss, style, layers, weight=weight * share, scale=known, name=f"strokes {known:g}")
+        Match(loss, style, layers, weight=weight * share, scale=known, name=f"strokes {known:g}×")
         for known, share in stroke_weights(size, sizes).items()
     ]
 
@@ -85,12 +85,15 @@ def hierarchical_loss(
     """
     if not isinstance(resolutions, Mapping):
         resolutions = list(resolutions)
+        if len(set(resolutions)) < max(len(resolutions), 1):
+            raise ValueError(f"resolutions: {resolutions}; each once, and at least one")
         resolutions = {k: 1 / len(resolutions) for k in resolutions}
     for k in resolutions:
         if not (math.isfinite(k) and 0 < k <= 1):
             raise ValueError(f"resolutions: {k}; each is a part of the picture's size, in (0, 1]")
+    encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder  # once, not for each resolution
     views = {k: Shrink(k) for k in resolutions}
     return [
-        Match(loss, style, layers, weight=weight * share, encoder=encoder, view=(views[k], views[k]), name=f"at {k:g}")
+        Match(loss, style, layers, weight=weight * share, encoder=encoder, view=(views[k], views[k]), name=f"at {k:g}×")
         for k, share in resolutions.items()
     ]

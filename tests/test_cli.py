@@ -38,6 +38,35 @@ def test_again_makes_the_same_picture(tmp_path):
     assert images.read_record(out) == images.read_record(copy)
 
 
+def test_several_styles_masks_and_colours_are_made_again(tmp_path, capsys):
+    """What a list of styles and a mask's file have made is recorded, and made again from the record."""
+    mask, out, copy = (tmp_path / name for name in ("mask.png", "out.png", "copy.png"))
+    halves = torch.zeros(1, 3, 40, 60)
+    halves[..., 30:] = 1
+    images.write(halves, mask)
+    assert gatys(tmp_path, "china", "waves", "mosaic", "--mask", mask, "--keep-colours", "luminance", "-o", out) == 0
+    record = images.read_record(out)
+    assert [entry["source"] for entry in record["inputs"]["style"]] == ["waves", "mosaic"]
+    assert record["inputs"]["mask"]["source"] == str(mask.resolve())
+    assert cli.main(["again", str(out), "-o", str(copy), "--device", "cpu"]) == 0
+    assert torch.equal(images.read(out), images.read(copy))
+    capsys.readouterr()
+    assert gatys(tmp_path, "china", "waves", "mosaic", "--mix", "1", "3", "-o", out) == 0
+    assert images.read_record(out)["arguments"]["mix"] == [1.0, 3.0]
+    assert gatys(tmp_path, "china", "waves", "mosaic", "coffee", "--mask", mask, "-o", out) == 2
+    assert "2 regions for 3 styles" in capsys.readouterr().err
+    assert gatys(tmp_path, "china", "waves", "--mask", "coffee", "-o", out) == 2
+    assert "mask: " in capsys.readouterr().err
+
+
+def test_a_direct_method_from_the_shell(tmp_path):
+    out, copy = tmp_path / "out.png", tmp_path / "copy.png"
+    assert cli.main(["reinhard", "china", "stained-glass", "-o", str(out), "--size", "96", "--quiet"]) == 0
+    assert images.read(out).shape[-1] == 96 and images.read_record(out)["method"] == "reinhard"
+    assert cli.main(["again", str(out), "-o", str(copy)]) == 0
+    assert torch.equal(images.read(out), images.read(copy))
+
+
 def test_again_refuses_a_changed_or_lost_input(tmp_path, capsys):
     photo, out = tmp_path / "photo.png", tmp_path / "out.png"
     images.write(samples.load("coffee", size=64), photo)
@@ -133,7 +162,7 @@ def test_samples_are_listed_with_their_credit(capsys, tmp_path):
 def test_doctor_tries_each_method(capsys):
     assert examine(device="cpu")
     text = capsys.readouterr().out
-    for word in ("device    cpu", "torch 2", "mini", "method    gatys", "works", "all well"):
+    for word in ("device    cpu", "torch 2", "mini", "method    gatys", "method    reinhard", "works", "all well"):
         assert word in text
     assert "PROBLEM" not in text
 
@@ -149,7 +178,7 @@ def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("styletx.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
     monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
     page = write_demo(tmp_path / "demo.html", size=64, device="cpu").read_text()
-    assert page.count("data:image/jpeg;base64,") == 3 + 4 + 5 + 4
+    assert page.count("data:image/jpeg;base64,") == 3 * 3 + 4 + 5 + 4
     assert page.count('alt="') == page.count("<img ") and "http" not in page
 
 

@@ -39,6 +39,10 @@ def test_the_list_assigns_whole_regions(painter):
     painter.list.value = (0, 2)
     second = painter.labels == 1
     assert np.array_equal(second, np.isin(painter.regions, (0, 2)))
+    painter.list.value = (1,)  # a plain click: another region instead
+    assert np.array_equal(painter.labels == 1, painter.regions == 1)
+    painter.undo()
+    assert np.array_equal(painter.labels == 1, np.isin(painter.regions, (0, 2)))
     painter.list.value = (0,)
     assert np.array_equal(painter.labels == 1, painter.regions == 0)
     painter.choice.value = "first"
@@ -56,6 +60,7 @@ def test_a_cell_and_its_undoing(painter):
     wanted = np.zeros((height, width), int)
     wanted[rows, columns] = 1
     assert np.array_equal(painter.labels, wanted)
+    assert "stx-part-1" in cell._dom_classes and "stx-part-0" not in cell._dom_classes
     cell.value = False  # once more: back to the other part
     assert not painter.labels.any()
     painter.undo()
@@ -91,7 +96,14 @@ def test_names_that_are_none(names):
         MaskPainter(load("china", 96), names)
 
 
-def test_a_panel_takes_it(painter):
+def test_other_arguments_that_are_none(painter):
+    with pytest.raises(ValueError, match="clusters"):
+        MaskPainter(load("china", 96), clusters=1)
+    with pytest.raises(ValueError, match="part: 7"):
+        painter.assign(painter.labels == 0, 7)
+
+
+def test_a_panel_takes_it(painter, tmp_path):
     """Several styles, and what is painted when Run is pressed, not what was there when the panel was made."""
     panel = Panel("gatys", content="china", style=["waves", "mosaic"], mask=painter, size=64, steps=3)
     assert list(panel.pickers) == ["content"]
@@ -99,3 +111,6 @@ def test_a_panel_takes_it(painter):
     panel.run()
     assert torch.equal(panel._used[0]["mask"], painter.masks)
     assert panel.image.shape[-1] == 64
+    assert panel.save(tmp_path).is_file()
+    with pytest.raises(ValueError, match="mix"):
+        Panel("gatys", content="china", style=["waves", "mosaic"], mix=(-1, 2))

@@ -29,10 +29,23 @@ def test_colours_are_labels_in_one_order(tmp_path):
     one, other = read_masks(first, second)
     assert one.shape == (1, 3, 30, 40) and other.shape == (1, 3, 20, 60)
     assert torch.equal(one.sum(1), torch.ones(1, 30, 40))
-    order = [BLUE, GREEN, RED]  # from dark to light, red channel first
+    order = [BLUE, RED, GREEN]  # from dark to light: 0.11, 0.30 and 0.46 of white
     for k, colour in enumerate(order):
         assert bool(one[0, k, :, [RED, GREEN, BLUE].index(colour) * 13 + 6].all())
         assert bool(other[0, k, :, [BLUE, RED, GREEN].index(colour) * 20 + 9].all())
+
+
+def test_a_jpeg_keeps_the_order(tmp_path):
+    """Blue and green have no red to be sorted by: noise must not swap them, nor one style's region with another's."""
+    first = read_masks(coded(tmp_path / "a.png", [GREEN, BLUE]))[0]
+    noisy = read_masks(coded(tmp_path / "a.jpg", [GREEN, BLUE], quality=60))[0]
+    assert float((first != noisy).float().mean()) < 0.05
+    assert bool(first[0, 0, :, -1].all())  # blue is darker: the first region, on the right
+
+
+def test_a_photograph_is_no_mask():
+    with pytest.raises(ImageError, match="photograph|colours"):
+        read_masks("coffee")
 
 
 def test_soft_edges_and_jpeg_noise_go_to_the_nearer_label(tmp_path):
@@ -76,7 +89,7 @@ def test_clusters_find_two_textures_in_two_pictures():
     assert torch.equal(again[0], first)
 
 
-@pytest.mark.parametrize("count", [1, 0, 2.5, True, 10**6])
+@pytest.mark.parametrize("count", [1, 0, 2.5, True, 10**6, float("nan"), float("inf")])
 def test_bad_counts(count):
     with pytest.raises(ValueError, match="count"):
         cluster(torch.rand(1, 3, 64, 64), count=count, encoder=load_encoder("mini", device="cpu"))

@@ -37,7 +37,9 @@ def test_stroke_loss_by_hand(encoder):
     style, image = load_or("starry-night", "mosaic", size=64), load_or("kodak-21", "china", size=64)
     style = style[..., :48, :64]
     image = image[..., :40, :64]
-    level = Objective(*stroke_loss(style, "relu2_1", math.sqrt(2), weight=6.0), relative=False).at((40, 64), encoder)
+    level = Objective(*stroke_loss(style, "relu2_1", math.sqrt(2), weight=6.0), relative=False).at(
+        (40, 64), encoder, device="cpu"
+    )
     found = level(image)
     area = math.sqrt(40 * 64 / (48 * 64))
     wanted = {}
@@ -45,25 +47,37 @@ def test_stroke_loss_by_hand(encoder):
         shown = resize(style, (round(48 * area * t), round(64 * area * t)))
         mine, theirs = encoder(image, "relu2_1")["relu2_1"], encoder(shown, "relu2_1")["relu2_1"]
         mine, theirs = (f.flatten(2)[0] @ f.flatten(2)[0].T / f[0, 0].numel() for f in (mine, theirs))
-        wanted[f"strokes {t:g}"] = 3.0 * (mine - theirs).square().mean()
+        wanted[f"strokes {t:g}×"] = 3.0 * (mine - theirs).square().mean()
     assert {k: float(v) for k, v in found.items()} == pytest.approx({k: float(v) for k, v in wanted.items()}, rel=1e-4)
 
 
 def test_hierarchical_loss_by_hand(encoder):
     style, image = load_or("starry-night", "mosaic", size=64)[..., :48, :48], torch.rand(1, 3, 48, 48)
     level = Objective(*hierarchical_loss(style, LAYERS, resolutions={1.0: 2.0, 0.5: 1.0}), relative=False)
-    found = level.at((48, 48), encoder)(image)
+    found = level.at((48, 48), encoder, device="cpu")(image)
     for k, share in ((1.0, 2.0), (0.5, 1.0)):
         side = round(48 * k)
         mine, theirs = (encoder(resize(p, (side, side)), LAYERS) for p in (image, style))
         wanted = share * sum(float(gram_loss(mine[n], theirs[n])) for n in LAYERS) / 2
-        assert float(found[f"at {k:g}"]) == pytest.approx(wanted, rel=1e-4)
+        assert float(found[f"at {k:g}×"]) == pytest.approx(wanted, rel=1e-4)
 
 
-@pytest.mark.parametrize("resolution", [0.0, -0.5, 2.0, math.nan])
-def test_resolutions_that_are_none(resolution):
+@pytest.mark.parametrize("resolutions", [[0.0], [-0.5], [2.0], [math.nan], [], [1.0, 1.0]])
+def test_resolutions_that_are_none(resolutions):
     with pytest.raises(ValueError, match="resolutions"):
-        hierarchical_loss(torch.rand(1, 3, 8, 8), "relu1_1", resolutions=[resolution])
+        hierarchical_loss(torch.rand(1, 3, 8, 8), "relu1_1", resolutions=resolutions)
+
+
+def test_a_quarter_of_a_small_picture_is_found_out_before_the_run(encoder):
+    """At a quarter of its size a picture needs four times the side; coarse levels that are too small are left out."""
+    style = torch.rand(1, 3, 256, 256)
+    objective = Objective(*hierarchical_loss(style, ("relu1_1", "relu5_1")))
+    assert objective.smallest(encoder) == 4 * encoder.smallest("relu5_1")
+    run = synthesize(objective, encoder, start=torch.rand(1, 3, 171, 256), steps=3, device="cpu")
+    assert all(min(size) >= objective.smallest(encoder) for size, _ in run.schedule)
+    assert run.finish(progress=False).shape[-2:] == (171, 256)
+    with pytest.raises(ValueError, match="too few"):
+        synthesize(objective, encoder, start=torch.rand(1, 3, 96, 96), device="cpu")
 
 
 def test_shrink_has_a_gradient():
@@ -78,7 +92,7 @@ def test_they_fall_and_another_distance_with_them(encoder, make):
 
     style, photo = load_or("starry-night", "mosaic", size=128), load_or("kodak-21", "china", size=128)
     objective = Objective(*make(style, ("relu1_1", "relu2_1", "relu3_1")))
-    steps = list(synthesize(objective, encoder, start=photo, steps=60, levels=1))
+    steps = list(synthesize(objective, encoder, start=photo, steps=60, levels=1, device="cpu"))
     assert steps[-1].loss < steps[0].loss / 5
     other = sliced_wasserstein(directions=64, every=0)
     start, end, wanted = (encoder(p, "relu2_1")["relu2_1"] for p in (photo, steps[-1].image, style))

@@ -7,7 +7,7 @@ The encoder runs once for all layers asked for, and stops at the deepest of them
 
 from .laplacian import Laplacian
 from .network import Affine, Encoder, EncoderError, normalise, vgg_steps
-from .pretrained import NAMES, NORMALISATION_PHOTOS, WEIGHTS, load_encoder, mini_encoder
+from .pretrained import NAMES, NORMALISATION_PHOTOS, WEIGHTS, load_encoder, mini_encoder, read_weights
 
 __all__ = [
     "NAMES",
@@ -20,5 +20,6 @@ __all__ = [
     "load_encoder",
     "mini_encoder",
     "normalise",
+    "read_weights",
     "vgg_steps",
 ]

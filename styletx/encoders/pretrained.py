@@ -71,7 +71,7 @@ def _mini(name: str, pooling: str, weights: str | Path | None) -> Encoder:
     encoder = mini_encoder(pooling)
     if weights == "random":
         return _random(encoder)
-    return _fill(encoder, _read(Path(weights) if weights else WEIGHTS / "mini.safetensors"))
+    return _fill(encoder, read_weights(Path(weights) if weights else WEIGHTS / "mini.safetensors"))
 
 
 def _torchvision(name: str, pooling: str, weights: str | Path | None) -> Encoder:
@@ -95,7 +95,7 @@ def _torchvision(name: str, pooling: str, weights: str | Path | None) -> Encoder
     if weights == "random":
         return _random(encoder)
     if weights is not None:
-        state = _read(Path(weights))
+        state = read_weights(Path(weights))
     else:
         entry = models.get_model_weights(name).IMAGENET1K_V1
         try:
@@ -124,7 +124,7 @@ def _public(name: str, pooling: str, weights: str | Path | None) -> Encoder:
     if weights == "random":
         return _random(encoder)
     key = "weights/vgg19-small/encoder5.pth" if small else "weights/vgg19-normalised/encoder3.pth"
-    state = _read(Path(weights) if weights else samples.fetch(key))
+    state = read_weights(Path(weights) if weights else samples.fetch(key))
     if small:
         state = state["model"]
         old = ["conv0", *(s.replace("_", "") for s in steps if s.startswith("conv"))]
@@ -150,7 +150,7 @@ def _random(encoder: Encoder) -> Encoder:
     return encoder
 
 
-def _read(path: Path) -> dict:
+def read_weights(path: Path) -> dict:
     """A weights file, without ever running code from it; EncoderError where it is missing or damaged."""
     if not path.is_file():
         raise EncoderError(f"weights: there is no file {path}")

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..devices import pick_device
-from ..encoders import WEIGHTS, Affine, Encoder, EncoderError
+from ..encoders import WEIGHTS, Affine, Encoder, EncoderError, read_weights
 from ..images import fit_size, resize
 from ..losses import Loss, mean_squared
 from ..statistics import identity
@@ -97,7 +96,7 @@ class DepthEncoder(Encoder):
         raise EncoderError("receptive_field: a depth at one pixel depends on all of the picture")
 
     def smallest(self, layer: str, positions: int = 1) -> int:
-        return 1 if layer == "input" else 32
+        return positions
 
     def extra_repr(self) -> str:
         return f"{self.name}, depth"
@@ -124,17 +123,19 @@ def depth_encoder(
     """The encoder whose layer "depth" is what `function` says of pictures (B, 3, H, W) in [0, 1]: (B, 1, h, w).
 
     Without a function: the small network of this package (standardised log depth, see `recipes/depth.py`), or one with
-    the `weights` of a file. Raises EncoderError for a weights file that does not fit.
+    the `weights` of a file. A function that is a module is frozen and set to evaluate, in place. Raises EncoderError
+    for a weights file that does not fit.
     """
+    if function is not None and weights is not None:
+        raise ValueError("function, weights: a function has no file of weights; give one of the two")
     if function is not None:
         name = getattr(function, "__name__", type(function).__name__)
         return DepthEncoder(name, function).to(pick_device(device))
     path = Path(weights) if weights else WEIGHTS / "depth.safetensors"
-    network = DepthNetwork()
+    network, state = DepthNetwork(), read_weights(path)
     try:
-        network.load_state_dict({key: value.float() if value.is_floating_point() else value
-                                 for key, value in load_file(path).items()})  # fmt: skip
-    except (OSError, RuntimeError, KeyError) as error:
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except (RuntimeError, AttributeError) as error:
         raise EncoderError(f"depth: {path} does not hold the depth network ({error})") from None
     return DepthEncoder("depth", AtOneSize(network)).to(pick_device(device))
 
@@ -142,8 +143,9 @@ def depth_encoder(
 def hub_depth(model: str = "MiDaS_small", *, device: str | torch.device | None = None) -> DepthEncoder:
     """A large public depth network from torch.hub (intel-isl/MiDaS), looked through in the same way.
 
-    It gives *inverse* depth, at 256 pixels. Needs a connection at the first call, and the packages which that network
-    imports (timm). Raises EncoderError where it cannot be had. Source: Ranftl et al. 2022.
+    It gives *inverse* depth, at 256 pixels. torch.hub downloads and runs that repository's code, which needs a
+    connection and the packages it imports (timm). Raises EncoderError where it cannot be had. Source: Ranftl et al.
+    2022.
     """
     try:
         network = torch.hub.load("intel-isl/MiDaS", model, trust_repo=True)
@@ -153,13 +155,13 @@ def hub_depth(model: str = "MiDaS_small", *, device: str | torch.device | None =
         ) from None
     chosen = pick_device(device)
     network = network.to(chosen)
-    prepare = Affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).to(chosen)
 
     def inverse_depth(image: Tensor) -> Tensor:
         height, width = fit_size(*image.shape[-2:], longer=256)
         size = tuple(max(32, round(side / 32) * 32) for side in (height, width))
-        return network(prepare(resize(image, size)))[:, None]
+        return network(encoder.prepare(resize(image, size)))[:, None]
 
     encoder = DepthEncoder(model, inverse_depth)
+    encoder.prepare = Affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     encoder.network = network.requires_grad_(False).eval()
     return encoder.to(chosen)

@@ -37,9 +37,9 @@ FIRST_JUDGED = 1_000_000  # seeds of scenes from here on are for judging only
 
 
 def textures(held_out: bool) -> list[Tensor]:
-    """Pictures to cover solids with: those kept for judging, or all the others that are here without a network."""
-    names = samples.names(available=True)
-    return [resize(load(n), 160) for n in names if (n in HELD_OUT) == held_out and not n.startswith("kodak")]
+    """Pictures to cover solids with: those kept for judging, or all others that need not be fetched."""
+    names = [n for n in samples.names() if samples.info(n).source != "fetched"]
+    return [resize(load(n), 160) for n in names if (n in HELD_OUT) == held_out]
 
 
 def example(seed: int, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -73,7 +73,10 @@ def depth_terms(predicted: Tensor, wanted: Tensor) -> dict[str, Tensor]:
 
 
 def judge(count: int = 60, weights: Path | None = None) -> dict[str, dict[str, float]]:
-    """Spearman correlation with the true depth within a scene, and rms error of log depth after the best shift."""
+    """Rank correlation with the true depth within a scene, and rms error of log depth after the best shift and scale.
+
+    The mean scene is the mean of these very scenes, which favours it.
+    """
     encoder, pictures, rows = depth_encoder(weights=weights, device="cpu"), textures(held_out=True), {}
     height, width = (side // 2 for side in SIZE)
     lower = -torch.arange(height, dtype=torch.float32).view(-1, 1).expand(height, width)

@@ -1,9 +1,10 @@
 """The mask painter: regions of a picture from a list, on a grid or by drawing; three ways that share one result."""
 
 import base64
+import functools
 import html
 import io
-import itertools
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,13 +28,12 @@ HISTORY = 20  # moves that can be taken back
 # a PNG into a text field, which is a widget that the kernel hears.
 DRAW = """const c=this,r=c.getBoundingClientRect(),g=c.getContext('2d'),
 x=(event.clientX-r.left)*c.width/r.width,y=(event.clientY-r.top)*c.height/r.height;
-if(event.type==='pointerdown'){c.setPointerCapture(event.pointerId);c.last=[x,y]}
+if(event.button>0)return;if(event.type==='pointerdown'){c.setPointerCapture(event.pointerId);c.last=[x,y]}
 if(!c.last)return;g.strokeStyle=c.dataset.colour;g.lineWidth=+c.dataset.brush;g.lineCap='round';
 g.beginPath();g.moveTo(...c.last);g.lineTo(x+.01,y);g.stroke();c.last=[x,y];event.preventDefault()"""
 SEND = """const c=this;if(!c.last)return;c.last=null;
 const f=document.querySelector('.'+c.dataset.field+' input');f.value=c.toDataURL('image/png');
 f.dispatchEvent(new Event('input',{bubbles:true}));f.dispatchEvent(new Event('change',{bubbles:true}))"""
-numbers = itertools.count()
 
 
 class MaskPainter(widgets.VBox):
@@ -44,7 +44,8 @@ class MaskPainter(widgets.VBox):
 
     Numbered regions (a clustering of deep features) are taken into the chosen part from a list; cells of a coarse grid
     by clicking them; pixels by drawing on the picture. It starts from a clustering into as many regions as there are
-    names. Raises ValueError for fewer than two names or more than six, and for a bad picture.
+    names. Raises ValueError for fewer than two names or more than six, for fewer than two clusters, and for a bad
+    picture.
     """
 
     def __init__(self, image: str | Tensor, names: Sequence[str] = ("part 1", "part 2"), *, clusters: int = CLUSTERS,
@@ -52,6 +53,8 @@ class MaskPainter(widgets.VBox):
         self.names = [str(name) for name in names]
         if not 2 <= len(self.names) <= len(COLOURS) or len(set(self.names)) != len(self.names):
             raise ValueError(f"names: {self.names}; two to {len(COLOURS)} different names, one for each part")
+        if isinstance(clusters, bool) or int(clusters) != clusters or not 2 <= clusters <= 99:
+            raise ValueError(f"clusters: {clusters}; it must be a whole number from 2 to 99")
         given = picture(image, argument="image")
         self.full = tuple(given.shape[-2:])
         self.image = resize(given, LONGER) if max(self.full) > LONGER else given
@@ -60,10 +63,14 @@ class MaskPainter(widgets.VBox):
             cluster(self.image, count=count, encoder=encoder, layer="relu3_1", seed=seed)[0][0].argmax(0).numpy()
             for count in (clusters, len(self.names))
         )
+        # It starts from whole regions: each belongs to the part that has most of it.
         self.labels = start
+        whole = self._by_region([self._majority(start[self.regions == k]) for k in range(int(self.regions.max()) + 1)])
+        self.labels = whole if len(np.unique(whole)) == len(self.names) else start
+        self._marks = [_widest(self.regions == k) for k in range(int(self.regions.max()) + 1)]
         self._past: list[np.ndarray] = []
         self._showing = False
-        self._field = f"stx-drawn-{next(numbers)}"
+        self._field = f"stx-drawn-{uuid.uuid4().hex}"  # two notebooks may be open in one page
         super().__init__(self._build())
         self.add_class("stx-panel")
         self._show()
@@ -76,9 +83,14 @@ class MaskPainter(widgets.VBox):
     def assign(self, where: np.ndarray, part: int | None = None) -> None:
         """Give the pixels (h, w), a boolean array of `labels`' shape, to a part (default: the chosen one)."""
         part = self.part if part is None else part
-        if bool((self.labels[where] != part).any()):
+        if part not in range(len(self.names)):
+            raise ValueError(f"part: {part}; there are {len(self.names)}, from 0")
+        self._change(np.where(where, part, self.labels))
+
+    def _change(self, labels: np.ndarray) -> None:
+        if not np.array_equal(labels, self.labels):
             self._past = [*self._past[-HISTORY + 1 :], self.labels]
-            self.labels = np.where(where, part, self.labels)
+            self.labels = labels
         self._show()
 
     def undo(self) -> None:
@@ -91,6 +103,11 @@ class MaskPainter(widgets.VBox):
     def part(self) -> int:
         """The number of the chosen part, from 0."""
         return self.names.index(self.choice.value)
+
+    @property
+    def _other(self) -> int:
+        """Where goes what is taken away from the chosen part: to the first one, and the first one's to the second."""
+        return 1 if self.part == 0 else 0
 
     # Building.
 
@@ -106,7 +123,10 @@ class MaskPainter(widgets.VBox):
         shares = [100 * float((self.regions == k).mean()) for k in range(count)]
         options = [(f"region {k + 1} ({share:.0f} %)", k) for k, share in enumerate(shares)]
         self.list = widgets.SelectMultiple(options=options, rows=min(count, 8), description="regions")
-        set_help(self.list, "the numbered regions that belong to the chosen part; Ctrl and Space add or take one")
+        set_help(
+            self.list,
+            "the numbered regions of the chosen part; with Ctrl, one more or one less (it goes to the first part)",
+        )
         self.cells = [widgets.ToggleButton() for _ in range(GRID * GRID)]
         grid = widgets.GridBox(self.cells, layout=widgets.Layout(grid_template_columns=f"repeat({GRID}, 1fr)"))
         grid.add_class("stx-cells")
@@ -126,18 +146,17 @@ class MaskPainter(widgets.VBox):
     # The three ways.
 
     def _listed(self, chosen: set[int]) -> None:
-        other = 1 if self.part == 0 else 0
         before = self._regions_of(self.part)
-        where = np.isin(self.regions, list(chosen - before))
-        gone = np.isin(self.regions, list(before - chosen))
-        self.assign(gone, other) if gone.any() else self.assign(where)
+        labels = np.where(np.isin(self.regions, list(chosen)), self.part, self.labels)
+        gone = np.isin(self.regions, list(before - chosen)) & (labels == self.part)
+        self._change(np.where(gone, self._other, labels))
 
     def _clicked(self, number: int) -> None:
         rows, columns = self._cell(number)
         where = np.zeros(self.labels.shape, bool)
         where[rows, columns] = True
         mine = self._majority(self.labels[rows, columns]) == self.part
-        self.assign(where, (1 if self.part == 0 else 0) if mine else self.part)
+        self.assign(where, self._other if mine else self.part)
 
     def _draw(self, address: str) -> None:
         try:
@@ -159,6 +178,9 @@ class MaskPainter(widgets.VBox):
     def _majority(self, labels: np.ndarray) -> int:
         return int(np.bincount(labels.ravel(), minlength=len(self.names)).argmax()) if labels.size else 0
 
+    def _by_region(self, parts: list[int]) -> np.ndarray:
+        return np.array(parts)[self.regions]
+
     def _regions_of(self, part: int) -> set[int]:
         return {k for k in np.unique(self.regions).tolist() if self._majority(self.labels[self.regions == k]) == part}
 
@@ -172,7 +194,8 @@ class MaskPainter(widgets.VBox):
                 part = self._majority(self.labels[self._cell(number)])
                 row, column = divmod(number, GRID)
                 cell.value = part == self.part
-                cell.style.button_color = COLOURS[part]
+                for k in range(len(self.names)):
+                    (cell.add_class if k == part else cell.remove_class)(f"stx-part-{k}")
                 set_help(cell, f"row {row + 1}, column {column + 1}: {self.names[part]}")
         finally:
             self._showing = False
@@ -190,7 +213,7 @@ class MaskPainter(widgets.VBox):
             f'<canvas width="{width}" height="{height}" data-colour="{COLOURS[self.part]}" '
             f'data-brush="{self.brush.value}" data-field="{self._field}" '
             f'onpointerdown="{one_line["draw"]}" onpointermove="{one_line["draw"]}" '
-            f'onpointerup="{one_line["send"]}"></canvas></div>'
+            f'onpointerup="{one_line["send"]}" onpointercancel="{one_line["send"]}"></canvas></div>'
             f'<figcaption class="stx-legend">{legend}</figcaption></figure>'
         )
 
@@ -203,10 +226,7 @@ class MaskPainter(widgets.VBox):
             (2 * mixed.shape[1], 2 * mixed.shape[0]), Image.Resampling.BILINEAR
         )
         pen = ImageDraw.Draw(shown)
-        for k in np.unique(self.regions).tolist():
-            # The number stands where its region is widest.
-            depth = ndimage.distance_transform_edt(np.pad(self.regions == k, 1))[1:-1, 1:-1]
-            row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+        for k, (row, column) in enumerate(self._marks):
             pen.text((2 * column, 2 * row), str(k + 1), fill="white", stroke_fill="black", stroke_width=2, anchor="mm",
                      font=_font(20))  # fmt: skip
         buffer = io.BytesIO()
@@ -214,6 +234,14 @@ class MaskPainter(widgets.VBox):
         return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+def _widest(region: np.ndarray) -> tuple[int, int]:
+    """The place in a region that is farthest from its border: where its number stands."""
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(row), int(column)
+
+
+@functools.cache
 def _font(size: int) -> Any:
     import matplotlib
 

@@ -37,7 +37,7 @@ def check_given(
                 right = f"the nearest are {', '.join(near)}" if near else f"it takes {', '.join(takes)}"
                 raise ValueError(f'{kind}: {name} has no "{word}"; {right}')
     # A choice may also be the thing itself: an encoder, a picture to start from.
-    check_options(method, {k: v for k, v in given.items() if isinstance(v, str | int | float)})
+    check_options(method, {k: v for k, v in given.items() if isinstance(v, str | int | float | list | tuple)})
 
 
 def save_result(image: Tensor, name: str, method: Callable, names: list[str], pictures: dict, arguments: dict,

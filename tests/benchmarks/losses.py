@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from statistics import median
 from time import perf_counter
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 from styletx import load_encoder
 from styletx.losses import histogram_loss, mmd, mrf_loss, reshuffle_loss
 
-from .measure import ROOT, synchronise
+from .measure import ROOT, summary, synchronise
 from .memory import resident
 
 CHANNELS, BANDWIDTH = 64, 8.0
@@ -46,7 +45,7 @@ def whole(device: torch.device) -> list[dict]:
 
 
 def in_subprocess(which: str, name: str, side: int, times: int, device: torch.device) -> dict[str, float]:
-    """{"seconds": ..., "bytes": ...} of one row in a fresh interpreter."""
+    """{"seconds": median and quartiles, "bytes": ...} of one row in a fresh interpreter."""
     call = f"from tests.benchmarks.losses import peak; peak({which!r}, {name!r}, {side}, {times}, {str(device)!r})"
     done = subprocess.run([sys.executable, "-c", call], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -55,11 +54,11 @@ def in_subprocess(which: str, name: str, side: int, times: int, device: torch.de
 
 
 def peak(which: str, name: str, side: int, times: int, device: str) -> None:
-    """Print median seconds and bytes above what was taken before."""
+    """Print how long it takes, and the bytes above what was taken before."""
     device = torch.device(device)
-    small, _ = evaluation(which, name, 32 if name.endswith("picture") else 6, device)
+    small = evaluation(which, name, 32 if name.endswith("picture") else 6, device)
     small()  # loads what is loaded once
-    evaluate, _ = evaluation(which, name, side, device)
+    evaluate = evaluation(which, name, side, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -73,11 +72,11 @@ def peak(which: str, name: str, side: int, times: int, device: str) -> None:
         synchronise(device)
         seconds.append(perf_counter() - start)
     after = torch.cuda.max_memory_allocated() if device.type == "cuda" else resident(highest=True)
-    print(json.dumps({"seconds": median(seconds), "bytes": max(0, after - before)}))
+    print(json.dumps({"seconds": summary(seconds), "bytes": max(0, after - before)}))
 
 
-def evaluation(which: str, name: str, side: int, device: torch.device) -> tuple[Callable[[], Tensor], Tensor]:
-    """A function that computes the loss and its gradient, which it gives; and the features that it is taken at."""
+def evaluation(which: str, name: str, side: int, device: torch.device) -> Callable[[], Tensor]:
+    """A function that computes the loss and its gradient, which it gives."""
     generator = torch.Generator().manual_seed(0)
     if name.endswith(" of a picture"):
         encoder = load_encoder("mini", weights="random", device=device)
@@ -87,16 +86,16 @@ def evaluation(which: str, name: str, side: int, device: torch.device) -> tuple[
             target = loss.prepare(encoder(style, "relu3_1")["relu3_1"])
             target = loss.update(encoder(image, "relu3_1")["relu3_1"], target)
         image.requires_grad_(True)
-        return lambda: torch.autograd.grad(loss.compare(encoder(image, "relu3_1")["relu3_1"], target), image)[0], image
+        return lambda: torch.autograd.grad(loss.compare(encoder(image, "relu3_1")["relu3_1"], target), image)[0]
     shape = (1, CHANNELS, side, side)
     x, y = (torch.rand(shape, generator=generator).to(device) for _ in range(2))
     x.requires_grad_(True)
     if which == "dense":
-        return lambda: torch.autograd.grad(DENSE[name](x, y), x)[0], x
+        return lambda: torch.autograd.grad(DENSE[name](x, y), x)[0]
     loss = {"gaussian MMD": mmd("gaussian", bandwidth=BANDWIDTH), "MRF": mrf_loss(), "reshuffle": reshuffle_loss(),
             "histogram": histogram_loss}[name]  # fmt: skip
     target = loss.update(x.detach(), loss.prepare(y))
-    return lambda: torch.autograd.grad(loss.compare(x, target), x)[0], x
+    return lambda: torch.autograd.grad(loss.compare(x, target), x)[0]
 
 
 def dense_mmd(x: Tensor, y: Tensor) -> Tensor:

@@ -196,7 +196,7 @@ def losses(result: dict) -> tuple[list[str], str]:
     def shown(found: dict | None) -> list[str]:
         if found is None:
             return ["–", "–"]
-        return [f"{1000 * found['seconds']:,.3g} ms", f"{found['bytes'] / 2**20:,.0f} MiB"]
+        return [seconds(found["seconds"]), f"{found['bytes'] / 2**20:,.0f} MiB"]
 
     rows = [[f"{row['loss']}, {row['positions']:,} positions", *shown(row["styletx"]), *shown(row["dense"])]
             for row in result["rows"]]  # fmt: skip

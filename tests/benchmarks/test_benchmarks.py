@@ -35,14 +35,18 @@ def pystiche():
 @pytest.mark.parametrize("name", losses.DENSE)
 def test_blocks_and_dense_versions_agree(name):
     """The dense version as an oracle: value's gradient at every feature."""
-    (ours, _), (theirs, _) = (losses.evaluation(which, name, 9, CPU) for which in ("styletx", "dense"))
+    ours, theirs = (losses.evaluation(which, name, 9, CPU) for which in ("styletx", "dense"))
     first, second = ours(), theirs()
     assert torch.allclose(first, second, rtol=1e-3, atol=1e-5 * float(second.abs().max()))
 
 
 def test_losses_run_and_are_rendered():
     row = losses.in_subprocess("styletx", "MRF", 8, 1, CPU)
-    assert row["seconds"] > 0 and row["bytes"] >= 0
+    assert row["seconds"]["median"] > 0 and row["bytes"] >= 0
+    rows = [{"loss": "MRF", "positions": 64, "repetitions": 1, "styletx": row, "dense": None}]
+    conditions = measure.conditions(CPU, quick=False)
+    page = render({"losses/cpu": conditions | {"result": {"channels": 64, "rows": rows, "whole": []}}})
+    assert "| MRF, 64 positions |" in page and "MiB | – | – |" in page
 
 
 @pytest.mark.parametrize("in_place", [False, True])

@@ -50,13 +50,15 @@ def test_the_mask_painter_in_three_ways(page, jupyterlab):
     before = page.evaluate(SHARES)
     regions = page.locator(".stx-set select[multiple]")
     regions.focus()
-    page.keyboard.press("Control+a")
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+End")
     page.wait_for_function(OTHER, arg=before)
     assert share(page, "second") == 100
 
     # The picture: a drag paints the first part along its way.
     page.get_by_role("button", name="first").click()
     before = page.evaluate(SHARES)
+    page.locator(".stx-painting canvas").scroll_into_view_if_needed()
     box = page.locator(".stx-painting canvas").bounding_box()
     page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + box["height"] / 2)
     page.mouse.down()

@@ -7,11 +7,12 @@ import time
 from statistics import median
 
 import torch
+import torch.nn.functional as F
 
 from ...classics import quilt
 from ...encoders import load_encoder
 from ...gatys import RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys, reconstruct_style
-from ...images import noise_like, resize
+from ...images import luminance, noise_like, resize
 from ...lecture import heat
 from ...losses import (
     STYLE_LOSSES,
@@ -36,7 +37,7 @@ def before_networks() -> Strip:
     pyramid = load_encoder("laplacian")
     bands = [name for name in pyramid.layers if name.startswith("band")] + ["input"]
     objective = Objective(Match(histogram_loss, texture, bands), Energy(value_range, RANGE_WEIGHT))
-    noise = noise_like(texture, 0)
+    noise = noise_like(texture, 0)[:, :1].expand(-1, 3, -1, -1).contiguous()  # a grey texture
     histograms = synthesize(objective, pyramid, start=noise, steps=150, levels=1).finish(progress=False)
     sewn = quilt(texture, (192, 192), patch=48, overlap=12)
     network = reconstruct_style(texture, size=192, steps=300).finish(progress=False)
@@ -61,33 +62,46 @@ def museum_cost() -> Strip:
         cost[name] = {}
         for size in (256, 512):
             call = f"from styletx.recipes.gallery.museum import measure; measure({name!r}, {size})"
-            done = subprocess.run([sys.executable, "-c", call], check=True, capture_output=True, text=True)
+            done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"cost of {name} at {size}: {done.stderr[-2000:]}")
             cost[name][size] = json.loads(done.stdout.splitlines()[-1])
     return [], [], {"cost": cost}
 
 
 def measure(name: str, size: int) -> None:
-    """Print the median seconds of an evaluation with its gradient, and by how many bytes the process grew."""
-    import psutil
-
+    """Print the median seconds of an evaluation with its gradient, and by how many bytes memory grew at its peak."""
     loss, layers = STYLE_LOSSES[name]
     photo, painting = resize(load(PHOTO), size), load(PAINTING)
     encoder = load_encoder("mini")
     objective = Objective(Match(loss, painting, layers))
-    before = psutil.Process().memory_info().rss
+    x, seconds = photo.to(encoder.device).requires_grad_(True), []
+    before = peak_memory(encoder.device)
     level = objective.at(tuple(photo.shape[-2:]), encoder)
-    level.update(photo, 0)
-    x, seconds, most = photo.clone().to(encoder.device).requires_grad_(True), [], 0
+    level.update(x, 0)
     for _ in range(4):
         start = time.perf_counter()
-        torch.autograd.grad(sum(level(x).values()), x)
+        (slope,) = torch.autograd.grad(sum(level(x).values()), x)
+        float(slope.sum())  # waits for the device
         seconds.append(time.perf_counter() - start)
-        most = max(most, psutil.Process().memory_info().rss - before)
-    print(json.dumps({"seconds": median(seconds[1:]), "memory": most}))
+    print(json.dumps({"seconds": median(seconds[1:]), "memory": peak_memory(encoder.device) - before}))
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the highest so far: the allocator's on CUDA, the process's elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def stability() -> Strip:
-    """Numbers only: how far ten results from ten noise starts spread, with and without what is said to steady them."""
+    """Numbers only: how far ten textures from ten noise starts spread, with and without what is said to steady them.
+
+    Spread: the standard deviation over seeds, of the mean colour (mean over channels), and of the local contrast
+    (standard deviations in 16×16 windows) relative to its mean.
+    """
     painting, photo = load(PAINTING), resize(load(PHOTO), 160)
     terms = {
         "Gram": [],
@@ -100,8 +114,14 @@ def stability() -> Strip:
             Match(gram_loss, painting, STYLE_LAYERS, weight=STYLE_WEIGHT), Energy(value_range, RANGE_WEIGHT), *more
         )
         runs = (synthesize(objective, start=noise_like(photo, seed), steps=150) for seed in range(10))
-        means = torch.cat([run.finish(progress=False) for run in runs]).mean((2, 3))
-        spread[name] = float(means.std(0).mean())
+        results = torch.cat([run.finish(progress=False) for run in runs]).cpu()
+        windows = F.unfold(luminance(results), 16, stride=16)
+        contrast = windows.std(1).flatten(1)
+        spread[name] = {
+            "mean colour": float(results.mean((2, 3)).std(0).mean()),
+            "local contrast": float(contrast.mean(1).std() / contrast.mean()),
+            "unevenness": float((contrast.std(1) / contrast.mean(1)).mean()),
+        }
     return [], [], {"spread": spread}
 
 
