@@ -144,7 +144,7 @@ show(
 #
 # where $p$ is a position, $q$ runs over the $3 \times 3$ places of the filter, and $\max(0, \cdot)$ is the
 # *ReLU*. The picture itself is $F^0$, with three channels. Our encoder `mini` has the layout of VGG-19
-# {cite:p}`simonyan2015very` at about a quarter of its width: blocks of such layers, with a halving of the
+# {cite:p}`simonyan2015very` at a quarter to a half of its width: blocks of such layers, with a halving of the
 # picture (*pooling*) between the blocks. It was trained to see what VGG-19 sees, and lies in the package.
 
 # %%
@@ -668,7 +668,7 @@ _ = axis.axis("off")
 # Each pooling divides the positions by 4, each doubling of the width multiplies the work by 4: in blocks 2 to 4
 # every convolution of VGG-19 but the first costs the same. Block 5 is no wider than block 4, so it costs a
 # quarter. A quarter of the width everywhere would be a sixteenth of the work; `mini` is relatively wider in
-# blocks 2 and 3, where strokes are seen, and does about a tenth.
+# blocks 2 and 3, where strokes are seen, and does about a ninth.
 
 
 # %%

@@ -434,7 +434,7 @@ panel
 #
 # | | the paper (2016) | the authors' code | `gatys()` |
 # |---|---|---|---|
-# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, VGG-19 at about a quarter of its width, trained towards it; any other by name |
+# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, VGG-19 at a quarter to a half of its width, trained towards it; any other by name |
 # | pooling | average | max | max; `pooling="avg"` |
 # | padding | not stated | zeros | mirrored in `mini`, so that no dark frame enters the Gram matrix |
 # | content layer | conv4_2, after the ReLU | after the ReLU | `relu4_2`: here the name says which |

@@ -124,6 +124,16 @@ def test_quiet_channels_by_hand():
     assert found == pytest.approx((0 + 0.25 + 0.5 + (31 / 16) ** 0.5) / 3)
 
 
+def test_varied_pictures_keep_their_middle():
+    """Contrast and sharpness leave a flat picture as it is; grey ones have three equal channels."""
+    flat = torch.full((4, 3, 16, 16), 0.5)
+    assert torch.allclose(mini.varied(flat, torch.Generator().manual_seed(0)), flat, atol=1e-6)
+    made = mini.varied(torch.rand(64, 3, 16, 16), torch.Generator().manual_seed(0))
+    grey = (made - made.mean(1, keepdim=True)).abs().amax((1, 2, 3)) < 1e-6
+    assert made.shape == (64, 3, 16, 16) and 4 <= int(grey.sum()) <= 24
+    assert float(made.min()) >= 0 and float(made.max()) <= 1
+
+
 def test_a_perfect_student_has_no_loss():
     """Kernel and Gram terms vanish where the student's features are the teacher's, turned: they see inner products."""
     generator = torch.Generator().manual_seed(0)
@@ -142,7 +152,7 @@ def test_a_perfect_student_has_no_loss():
 
 
 def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, shared_cache):
-    """Three steps, then two more from the checkpoint: a loadable encoder with mean activations of 1."""
+    """Two steps of each part, then one more from the checkpoints: a loadable encoder with a scale of its own."""
     from styletx.images import write
 
     for folder in ("photos", "paintings"):
@@ -152,11 +162,12 @@ def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, shared_cache):
     call = ["--photos", tmp_path / "photos", "--paintings", tmp_path / "paintings"]
     call += ["--out", tmp_path / "mini.safetensors", "--checkpoint", tmp_path / "run.pt"]
     for steps in ("2", "3"):
-        mini.main([*map(str, call), "--steps", steps])
+        mini.main([*map(str, call), "--steps", steps, "--deep-steps", steps])
     encoder = load_encoder("mini", weights=tmp_path / "mini.safetensors", device="cpu")
     photo = load("china", size=128)
     assert 0.01 < float(gram_loss(encoder(photo, "relu1_1")["relu1_1"], 0 * encoder(photo, "relu1_1")["relu1_1"])) < 1e4
-    assert torch.load(tmp_path / "run.pt", weights_only=True)["number"] == 3
+    for part in ("trunk", "deep"):
+        assert torch.load(tmp_path / f"run-{part}.pt", weights_only=True)["number"] == 3
 
 
 def test_the_decoder_check_tells_what_can_be_decoded(shared_cache):

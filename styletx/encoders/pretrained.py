@@ -16,7 +16,7 @@ from .laplacian import Laplacian
 from .network import Affine, Encoder, EncoderError, Fire, normalise, pool_step, vgg_steps
 
 NAMES = ("mini", "vgg19", "vgg16", "alexnet", "squeezenet1_1", "vgg19-small", "vgg19-normalised", "laplacian")
-MINI_CHANNELS = (16, 48, 80, 128, 128)
+MINI_CHANNELS = (16, 64, 96, 112, 128)
 VGG_BLOCKS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}  # convolutions in each block
 TORCHVISION_LAYERS = {
     "alexnet": "conv1 relu1 pool1 conv2 relu2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5",
@@ -62,7 +62,7 @@ def load_encoder(
 
 
 def mini_encoder(pooling: str = "max") -> Encoder:
-    """The bare architecture of `mini`, untrained: VGG-19's layout to relu5_1 at about a quarter of its width."""
+    """The bare architecture of `mini`, untrained: VGG-19's layout to relu5_1 at a quarter to a half of its width."""
     steps = vgg_steps(MINI_CHANNELS, VGG_BLOCKS["vgg19"], pooling, padding_mode="reflect", last="relu5_1")
     return Encoder("mini", steps, Affine([0.45] * 3, [0.25] * 3), pooling)
 

@@ -10,9 +10,13 @@ features  VGG's features by a linear map of its own.
 pixels    the picture itself, from relu4_1 and relu5_1: what cannot be decoded cannot serve whitening and colouring.
 alive     every channel reaches above zero somewhere in the batch: kernels alone are matched with few deep channels.
 
+It learns in two parts, one after the other. The *trunk*, up to relu3_1, learns from VGG-19 itself. Then the *deep*
+layers learn from the small network, on a trunk that stands still: what they want must not cost the trunk anything.
+
 Half of what it sees are no photos: paintings, disturbed pictures, and pictures which are being stylised *with the
 student itself* while it learns. Those are what an optimisation looks at half-way, and where a student and its
-teacher come apart first.
+teacher come apart first. Photos and paintings are seen sharper, paler, more vivid and greyer than they are, because
+the kernels of sharp pictures are the largest, and the photos it learns from are soft.
 """
 
 import argparse
@@ -32,8 +36,8 @@ from ..statistics import gram
 from ..training import fit
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-TRUE_LAYERS = LAYERS[:3]  # where the teacher is VGG-19 itself
-# relu3_1 is the hardest to learn (80 channels for VGG-19's 256), and strokes live there.
+TRUE_LAYERS, DEEP_LAYERS = LAYERS[:3], LAYERS[3:]  # where the teacher is VGG-19 itself, and where the small one
+# relu3_1 is the hardest to learn (96 channels for VGG-19's 256), and strokes live there.
 WEIGHT = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 3.0, "relu4_1": 1.0, "relu5_1": 1.0}
 TEACHER_CHANNELS = (64, 128, 256, 512, 512)
 # Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
@@ -99,6 +103,19 @@ def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
     return images * gains + strength[:, :1] * fine + strength[:, 1:] * coarse
 
 
+def varied(images: Tensor, generator: torch.Generator) -> Tensor:
+    """The same pictures sharper (six of ten), with less or more contrast, and some of them grey (two of ten)."""
+
+    def draw() -> Tensor:
+        return torch.rand(len(images), 1, 1, 1, generator=generator)
+
+    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    sharp = images + 2 * draw() * (draw() < 0.6) * (images - blurred)
+    middle = sharp.mean((1, 2, 3), keepdim=True)
+    contrast = (middle + (0.5 + draw()) * (sharp - middle)).clamp(0, 1)
+    return torch.where(draw() < 0.2, contrast.mean(1, keepdim=True), contrast)
+
+
 class Stylised:
     """A store of crops in the middle of being stylised with the student, a few Adam steps at every visit."""
 
@@ -127,12 +144,13 @@ class Stylised:
         device = next(student.parameters()).device
         image, style, first, second = (self.state[n][chosen].to(device) for n in ("image", "style", "first", "second"))
         with torch.no_grad():
-            targets = {layer: gram(value) for layer, value in student(style, LAYERS).items()}
+            targets = {layer: gram(value) for layer, value in student(style, TRUE_LAYERS).items()}
         for step in range(steps):
             image.requires_grad_(True)
-            grams = {layer: gram(value) for layer, value in student(image, LAYERS).items()}
+            grams = {layer: gram(value) for layer, value in student(image, TRUE_LAYERS).items()}
             loss = sum(
-                ((grams[n] - targets[n]).square().sum((1, 2)) / targets[n].square().sum((1, 2))).sum() for n in LAYERS
+                ((grams[n] - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2))).sum()
+                for n, wanted in targets.items()
             )
             (slope,) = torch.autograd.grad(loss, image)
             with torch.no_grad():
@@ -162,11 +180,12 @@ class Teacher:
         self.scale: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+    def __call__(self, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
         image = image.bfloat16().contiguous(memory_format=torch.channels_last)
-        features = self.true(image, TRUE_LAYERS)
-        deep = self.small(image, LAYERS[3:])
-        features |= {n: F.conv2d(deep[n], *self.maps[n]).relu() for n in LAYERS[3:]}
+        if layers == TRUE_LAYERS:
+            features = self.true(image, layers)
+        else:
+            features = {n: F.conv2d(f, *self.maps[n]).relu() for n, f in self.small(image, layers).items()}
         features = {n: value.float() for n, value in features.items()}
         for name, value in features.items():
             self.scale.setdefault(name, value.square().mean().rsqrt())
@@ -197,16 +216,16 @@ class Heads(nn.Module):
     @torch.no_grad()
     def fit_scales(self, mine: dict[str, Tensor]) -> None:
         """Start from scales that make the student's features as large as the teacher's: mean square 1."""
-        for name, scale in self.log_scale.items():
-            scale.fill_(-0.5 * mine[name].square().mean().log())
+        for name, value in mine.items():
+            self.log_scale[name].fill_(-0.5 * value.square().mean().log())
 
 
 def distillation_terms(
     mine: dict, theirs: dict, image: Tensor, heads: Heads, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """The first four terms of this module's first lines, each summed over the layers."""
-    terms = dict.fromkeys(("kernel", "gram", "features", "pixels"), 0.0)
-    for name in LAYERS:
+    """The first four terms of this module's first lines, each summed over the layers of `mine`."""
+    terms = dict.fromkeys(("kernel", "gram", "features"), 0.0)
+    for name in mine:
         scale = heads.log_scale[name].exp()
         student, teacher = mine[name] * scale, theirs[name]
         height, width = teacher.shape[-2:]
@@ -223,10 +242,12 @@ def distillation_terms(
 
         guess = heads.maps[name](cloud.T)
         terms["features"] += 0.1 * (guess - target.T).square().sum() / target.square().sum()
-    for name, size in zip(LAYERS[3:], (CROP // 2, CROP // 4), strict=True):
+    for name, size in zip(DEEP_LAYERS, (CROP // 2, CROP // 4), strict=True):
+        if name not in mine:
+            continue
         small = F.interpolate(image, size=(size, size), mode="area")
         read_off = F.pixel_shuffle(heads.pixels[name](mine[name]), 4)
-        terms["pixels"] += 0.3 * (read_off - small).square().mean() / small.var()
+        terms["pixels"] = terms.get("pixels", 0.0) + 0.3 * (read_off - small).square().mean() / small.var()
     return terms
 
 
@@ -261,11 +282,69 @@ def save(student: Encoder, path: Path) -> None:
     save_file(state, path)
 
 
+class Learner:
+    """The student with its teachers, heads and pictures: one part of it learns at a time."""
+
+    def __init__(self, student: Encoder, pictures: Pictures, device: torch.device, seed: int):
+        self.student, self.pictures, self.device, self.seed = student, pictures, device, seed
+        self.heads, self.teacher = Heads(student).to(device), Teacher(device)
+        self.stylised = Stylised(pictures)
+
+    def learn(self, layers: tuple[str, ...], steps: int, rate: float, checkpoint: Path) -> None:
+        """Train the convolutions that only these layers need, from the checkpoint if there is one."""
+        student, heads = self.student, self.heads
+        names = [n for n in student.layers if n.startswith("conv")]
+        names = [n for n in names if (n <= "conv3_1") == (layers == TRUE_LAYERS)]
+        student.requires_grad_(False)
+        for name in names:
+            student.steps[name].requires_grad_(True)
+        watched = [n for n in names if n != "conv1_1"]
+        draw = torch.Generator().manual_seed(self.seed)
+        first = torch.cat([self.pictures.photo_batch(8, draw), self.pictures.painting_batch(8, draw)]).to(self.device)
+        with torch.no_grad():
+            heads.fit_scales(student(first, layers))
+        self.teacher(first, layers)  # its scales are set by the first pictures it sees
+
+        def losses(generator: torch.Generator) -> dict[str, Tensor]:
+            image = self.batch(generator, visit=layers == TRUE_LAYERS)
+            theirs = self.teacher(image, layers)
+            mine = student(image, [*layers, *watched])
+            terms = distillation_terms({n: mine[n] for n in layers}, theirs, image, heads, generator)
+            return {**terms, "alive": 0.3 * quiet_channels({n: mine[n] for n in watched})}
+
+        log, shown = [], tqdm(total=steps, desc=checkpoint.stem)
+        parts = {"student": student, "heads": heads}
+        keep = {"stylised": self.stylised}
+        for progress in fit(losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint):
+            shown.update(progress.number - shown.n)
+            shown.set_postfix({k: f"{v:.3f}" for k, v in progress.losses.items()}, refresh=False)
+            if progress.number % 100 == 0:
+                log.append({"step": progress.number, "seconds": round(progress.seconds), **progress.losses})
+            if progress.number % 500 == 0 or progress.number == steps:
+                save(student, checkpoint.with_suffix(".safetensors"))
+                checkpoint.with_suffix(".log.json").write_text(json.dumps(log, indent=1))
+        shown.close()
+
+    def batch(self, generator: torch.Generator, visit: bool) -> Tensor:
+        """Eight pictures: two being stylised, two styles, two photos, a painting, a disturbed photo."""
+        if visit:
+            moving, styles = self.stylised.visit(self.student, 2, 3, generator)
+        else:  # as the trunk has left them
+            chosen = torch.randperm(len(self.stylised.state["age"]), generator=generator)[:2]
+            moving, styles = (self.stylised.state[n][chosen] for n in ("image", "style"))
+        others = self.pictures.photo_batch(3, generator)
+        painted = self.pictures.painting_batch(1, generator)
+        natural = varied(torch.cat([others[:2], painted]), generator)
+        rest = torch.cat([natural, disturb(others[2:], generator)])
+        return torch.cat([moving.to(self.device), styles.to(self.device), rest.to(self.device)])
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m styletx.recipes.mini", description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101)")
     parser.add_argument("--paintings", type=Path, help="folder of paintings (default: the samples)")
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=10_000, help="for the trunk")
+    parser.add_argument("--deep-steps", type=int, default=4000, help="for the deep layers")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "mini.safetensors")
@@ -273,7 +352,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--restart", action="store_true", help="begin anew instead of going on from the checkpoint")
     options = parser.parse_args(arguments)
     if options.restart:
-        options.checkpoint.unlink(missing_ok=True)
+        for part in ("trunk", "deep"):
+            options.checkpoint.with_name(f"{options.checkpoint.stem}-{part}.pt").unlink(missing_ok=True)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
@@ -284,45 +364,11 @@ def main(arguments: list[str] | None = None) -> None:
         known = [n for n in samples.names("painting", showable=True) if n not in HELD_OUT]
         paintings = [_bytes(samples.load(n), 320) for n in tqdm(known, desc="paintings")]
 
-    student = load_random_mini().requires_grad_(True).to(device, memory_format=torch.channels_last)
-    heads, teacher = Heads(student).to(device), Teacher(device)
-    pictures = Pictures(photos, paintings)
-    draw = torch.Generator().manual_seed(options.seed)
-    first = torch.cat([pictures.photo_batch(8, draw), pictures.painting_batch(8, draw)]).to(device)
-    heads.fit_scales(student(first, LAYERS))
-    teacher(first)  # its scales are set by the first pictures it sees
-    watched = [n for n in student.layers if n.startswith("conv") and n[4] != "1"]
-    stylised = Stylised(pictures)
-
-    def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        moving, styles = stylised.visit(student, 2, 3, generator)
-        others = pictures.photo_batch(3, generator)
-        painted = pictures.painting_batch(1, generator)
-        image = torch.cat([moving, styles, others[:2], painted, disturb(others[2:], generator)]).to(device)
-        theirs = teacher(image)
-        mine = student(image, [*LAYERS, *watched])
-        terms = distillation_terms({n: mine[n] for n in LAYERS}, theirs, image, heads, generator)
-        return {**terms, "alive": 0.3 * quiet_channels({n: mine[n] for n in watched})}
-
-    log, shown = [], tqdm(total=options.steps, desc="mini")
-    parts = {"student": student, "heads": heads}
-    for progress in fit(
-        losses,
-        parts,
-        steps=options.steps,
-        rate=options.rate,
-        seed=options.seed,
-        keep={"stylised": stylised},
-        checkpoint=options.checkpoint,
-    ):
-        shown.update(progress.number - shown.n)
-        shown.set_postfix({k: f"{v:.3f}" for k, v in progress.losses.items()}, refresh=False)
-        if progress.number % 100 == 0:
-            log.append({"step": progress.number, "seconds": round(progress.seconds), **progress.losses})
-        if progress.number % 500 == 0 or progress.number == options.steps:
-            save(student, options.checkpoint.with_suffix(".safetensors"))
-            options.checkpoint.with_suffix(".log.json").write_text(json.dumps(log, indent=1))
-    shown.close()
+    student = load_random_mini().to(device, memory_format=torch.channels_last)
+    learner = Learner(student, Pictures(photos, paintings), device, options.seed)
+    for part, layers, steps in (("trunk", TRUE_LAYERS, options.steps), ("deep", DEEP_LAYERS, options.deep_steps)):
+        learner.learn(layers, steps, options.rate, options.checkpoint.with_name(f"{options.checkpoint.stem}-{part}.pt"))
+    pictures = learner.pictures
     student.requires_grad_(False)
     settle(student, pictures.photo_batch(64, torch.Generator().manual_seed(1)).to(device))
     save(student, options.out)

@@ -102,7 +102,7 @@ def stability() -> Strip:
     Spread: the standard deviation over seeds, of the mean colour (mean over channels), and of the local contrast
     (standard deviations in 16×16 windows) relative to its mean.
     """
-    painting, photo = load(PAINTING), resize(load(PHOTO), 160)
+    painting, photo = load(PAINTING), resize(load(PHOTO), 128)
     terms = {
         "Gram": [],
         "Gram, total variation": [Energy(total_variation, TV_WEIGHT)],
@@ -113,7 +113,7 @@ def stability() -> Strip:
         objective = Objective(
             Match(gram_loss, painting, STYLE_LAYERS, weight=STYLE_WEIGHT), Energy(value_range, RANGE_WEIGHT), *more
         )
-        runs = (synthesize(objective, start=noise_like(photo, seed), steps=150) for seed in range(10))
+        runs = (synthesize(objective, start=noise_like(photo, seed), steps=120) for seed in range(10))
         results = torch.cat([run.finish(progress=False) for run in runs]).cpu()
         windows = F.unfold(luminance(results), 16, stride=16)
         contrast = windows.std(1).flatten(1)
