@@ -68,7 +68,7 @@ figure("control", "A photograph; its two regions; a style in each of them; and t
 # that counts.
 
 # %%
-photo = load_or("kodak-21", "china", size=192)
+photo = load_or("kodak-21", "china", size=160)
 encoder = load_encoder("mini")
 masks = cluster(photo, count=2, encoder=encoder)[0]
 features = encoder(photo.to(encoder.device), "relu3_1")["relu3_1"].cpu()
@@ -86,8 +86,8 @@ show(photo, heat(masks[0], 0, 1), titles=["photo", "region 1", "region 2"])
 
 # %%
 styles = [load_or("starry-night", "waves", size=512), load_or("the-scream", "mosaic", size=512)]
-result = gatys(photo, styles, mask=masks, size=192, steps=80).finish(progress=False)
-swapped = gatys(photo, styles[::-1], mask=masks, size=192, steps=80).finish(progress=False)
+result = gatys(photo, styles, mask=masks, size=160, steps=60).finish(progress=False)
+swapped = gatys(photo, styles[::-1], mask=masks, size=160, steps=60).finish(progress=False)
 show(*styles, result, swapped, titles=["style 1", "style 2", "each in its region", "the other way round"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -97,7 +97,7 @@ show(*styles, result, swapped, titles=["style 1", "style 2", "each in its region
 # are averaged. A mixture of (1, 0) is the single style, to the last bit:
 
 # %%
-options = dict(size=128, steps=60, device="cpu")  # on a GPU sums may come in another order: equal up to rounding
+options = dict(size=128, steps=40, device="cpu")  # on a GPU sums may come in another order: equal up to rounding
 mixed = [gatys(photo, styles, mix=(1 - t, t), **options).finish(progress=False) for t in (0.0, 0.5, 1.0)]
 alone = gatys(photo, styles[0], **options).finish(progress=False)
 assert torch.equal(mixed[0], alone)
@@ -136,7 +136,7 @@ calm = 0.4 + 0.2 * photo  # far from the edges of [0, 1], so that nothing is cut
 recoloured = match_colours(painting, calm)
 moments = [(torch.cov(p[0].flatten(1), correction=0), p.mean((2, 3))) for p in (calm, recoloured)]
 assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*moments, strict=True))
-pictures = [gatys(photo, painting, size=192, steps=80, keep_colours=c).finish(progress=False) for c in
+pictures = [gatys(photo, painting, size=160, steps=60, keep_colours=c).finish(progress=False) for c in
             (None, "luminance", "matched")]  # fmt: skip
 show(match_colours(painting, photo), *pictures, titles=["painting, recoloured", "style's colours", "luminance only",
                                                         "matched first"])  # fmt: skip
@@ -151,14 +151,15 @@ show(match_colours(painting, photo), *pictures, titles=["painting, recoloured", 
 # also be *mixed*: early layers see fine strokes, deep layers coarse ones, and each may have a painting of its own.
 
 # %%
-scaled = [gatys(photo, painting, size=192, steps=60, style_scale=s).finish(progress=False) for s in (0.5, 2.0)]
+glass = load_or("stained-glass", "stained-glass", size=512)
+scaled = [gatys(photo, glass, size=160, steps=50, style_scale=s).finish(progress=False) for s in (0.5, 2.0)]
 two = Objective(
     Match(content_loss, photo, "relu4_2"),
     Match(gram_loss, styles[1], ("relu1_1", "relu2_1"), weight=10, name="fine"),
     Match(gram_loss, styles[0], ("relu3_1", "relu4_1"), weight=10, name="coarse"),
     Energy(total_variation, 0.1),
 )
-scaled.append(synthesize(two, start=photo, steps=60).finish(progress=False))
+scaled.append(synthesize(two, start=photo, steps=50).finish(progress=False))
 show(*scaled, titles=["0.5", "2", "fine of one on coarse of the other"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -170,7 +171,7 @@ show(*scaled, titles=["0.5", "2", "fine of one on coarse of the other"])
 weighed = [
     gatys(photo, painting, size=160, steps=60, style_weight=w).finish(progress=False) for w in (1.0, 10.0, 100.0)
 ]
-show(*weighed, titles=["β = 1", "β = 10", "β = 100"])
+show(*weighed, titles=["β = 0.3", "β = 3", "β = 100"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Paint the mask
@@ -192,7 +193,7 @@ painter
 # %%
 from styletx.widgets import Panel
 
-panel = Panel("gatys", content=photo, style=styles, mask=painter, size=192, steps=60,
+panel = Panel("gatys", content=photo, style=styles, mask=painter, size=160, steps=40,
               main=("style_weight", "style_scale", "keep_colours", "steps"))  # fmt: skip
 panel.run()
 panel

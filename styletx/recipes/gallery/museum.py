@@ -41,7 +41,7 @@ def before_networks() -> Strip:
     histograms = synthesize(objective, pyramid, start=noise, steps=150, levels=1).finish(progress=False)
     sewn = quilt(texture, (192, 192), patch=48, overlap=12)
     network = reconstruct_style(texture, size=192, steps=300).finish(progress=False)
-    captions = ["the texture", "pyramid histograms, 1995", "quilting, 2001", "Gram matrices, 2015"]
+    captions = ["the texture", "histograms, 1995", "quilting, 2001", "Gram matrices, 2015"]
     return [texture, histograms, sewn, network], captions, {}
 
 
