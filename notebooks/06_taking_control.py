@@ -168,9 +168,7 @@ show(*scaled, titles=["0.5", "2", "fine of one on coarse of the other"])
 # The oldest control is the weight β. Lecture 03 plots what it costs.
 
 # %%
-weighed = [
-    gatys(photo, painting, size=160, steps=60, style_weight=w).finish(progress=False) for w in (1.0, 10.0, 100.0)
-]
+weighed = [gatys(photo, painting, size=160, steps=40, style_weight=w).finish(progress=False) for w in (0.3, 3.0, 100.0)]
 show(*weighed, titles=["β = 0.3", "β = 3", "β = 100"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
