@@ -1,7 +1,10 @@
 """How much memory a run will take: predicted before it starts, and said with the size that would fit."""
 
+import contextlib
 import math
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .devices import free_memory
 from .encoders import Encoder
@@ -49,3 +52,21 @@ def too_large(encoder: Encoder, layers: Sequence[str], size: tuple[int, int], wh
         f"size: {size[1]}×{size[0]} does not fit into the memory of {encoder.device} with {encoder.name} ({why}, "
         f"{free / 2**30:.1f} GiB free); a longer side of {max(16, min(fits, longer - 16))} would"
     )
+
+
+def resident(highest: bool = False, reset: bool = False) -> int:
+    """Bytes of this process in memory, now or at its highest since the last reset.
+
+    From /proc where there is one: getrusage's maximum may be that of the process which started this one.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if reset:
+        with contextlib.suppress(OSError):  # where it may not be reset, the peak is an upper bound
+            Path("/proc/self/clear_refs").write_text("5")
+    wanted = "VmHWM:" if highest else "VmRSS:"
+    lines = status.read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(wanted))

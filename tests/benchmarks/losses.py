@@ -16,9 +16,9 @@ from torch import Tensor
 
 from styletx import load_encoder
 from styletx.losses import histogram_loss, mmd, mrf_loss, reshuffle_loss
+from styletx.memory import resident
 
 from .measure import ROOT, summary, synchronise
-from .memory import resident
 
 CHANNELS, BANDWIDTH = 64, 8.0
 # (loss, side of the square of positions, with a dense partner?, repetitions)

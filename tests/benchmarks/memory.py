@@ -4,17 +4,15 @@ CUDA: the allocator's peak. CPU: growth of the resident set from just before the
 interpreter of its own, after a small run that has loaded what is loaded once.
 """
 
-import contextlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 
 from styletx import load_encoder
 from styletx.gatys import STYLE_LAYERS
-from styletx.memory import HISTORY, predict_memory
+from styletx.memory import HISTORY, predict_memory, resident
 
 from . import peer
 from .measure import ROOT
@@ -71,21 +69,3 @@ def peak(side: str, network: str, size: int, steps: int, device: str) -> int:
     before = resident(reset=True)
     run(network, *given, steps)
     return max(0, resident(highest=True) - before)
-
-
-def resident(highest: bool = False, reset: bool = False) -> int:
-    """Bytes of this process in memory, now or at its highest since the last reset.
-
-    From /proc where there is one: getrusage's maximum may be that of the process which started this one.
-    """
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    if reset:
-        with contextlib.suppress(OSError):  # where it may not be reset, the peak is an upper bound
-            Path("/proc/self/clear_refs").write_text("5")
-    wanted = "VmHWM:" if highest else "VmRSS:"
-    lines = status.read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(wanted))

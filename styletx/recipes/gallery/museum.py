@@ -14,6 +14,7 @@ from ...encoders import load_encoder
 from ...gatys import RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys, reconstruct_style
 from ...images import luminance, noise_like, resize
 from ...lecture import heat
+from ...litmus import truth_table
 from ...losses import (
     STYLE_LOSSES,
     content_loss,
@@ -23,6 +24,7 @@ from ...losses import (
     total_variation,
     value_range,
 )
+from ...memory import resident
 from ...networks import depth_encoder, depth_loss
 from ...objective import Energy, Match, Objective
 from ...samples import load
@@ -76,7 +78,7 @@ def measure(name: str, size: int) -> None:
     encoder = load_encoder("mini")
     objective = Objective(Match(loss, painting, layers))
     x, seconds = photo.to(encoder.device).requires_grad_(True), []
-    before = peak_memory(encoder.device)
+    before = peak_memory(encoder.device, reset=True)
     level = objective.at(tuple(photo.shape[-2:]), encoder)
     level.update(x, 0)
     for _ in range(4):
@@ -87,13 +89,13 @@ def measure(name: str, size: int) -> None:
     print(json.dumps({"seconds": median(seconds[1:]), "memory": peak_memory(encoder.device) - before}))
 
 
-def peak_memory(device: torch.device) -> int:
-    """Bytes at the highest so far: the allocator's on CUDA, the process's elsewhere."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+def peak_memory(device: torch.device, reset: bool = False) -> int:
+    """Bytes at the highest since the last reset: the allocator's on CUDA, the process's elsewhere."""
+    if device.type != "cuda":
+        return resident(highest=not reset, reset=reset)
+    if reset:
+        torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.max_memory_allocated(device)
 
 
 def stability() -> Strip:
@@ -151,9 +153,14 @@ def structure() -> Strip:
     return [*pictures, *(heat(m, low, high) for m in maps)], captions, {"change of depth": changes}
 
 
+def litmus() -> Strip:
+    """Numbers only: which style loss sees which difference."""
+    return [], [], {"seen": truth_table(load_encoder("mini"))}
+
+
 def depth_judged() -> Strip:
     """Numbers only: the depth network and two guesses on 60 scenes it has never seen."""
     return [], [], {"judged": judge(60)}
 
 
-FIGURES = {before_networks: 4, museum: 4, museum_cost: 1, stability: 1, structure: 4, depth_judged: 1}
+FIGURES = {litmus: 1, before_networks: 4, museum: 4, museum_cost: 1, stability: 1, structure: 4, depth_judged: 1}
