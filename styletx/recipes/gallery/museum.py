@@ -155,7 +155,7 @@ def structure() -> Strip:
 
 def litmus() -> Strip:
     """Numbers only: which style loss sees which difference."""
-    return [], [], {"seen": truth_table(load_encoder("mini"))}
+    return [], [], {"seen": truth_table(load_encoder("mini", device="cpu"))}
 
 
 def depth_judged() -> Strip:
