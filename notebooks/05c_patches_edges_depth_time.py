@@ -136,7 +136,7 @@ for patch_loss, where in ((mrf_loss(), None), (semantic_loss(), (here, there))):
         Match(patch_loss, painting, ("relu2_1", "relu3_1"), weight=20, where=where),
         Energy(total_variation, 0.1),
     )
-    pictures.append(synthesize(objective, start=photo, steps=25).finish(progress=False))
+    pictures.append(synthesize(objective, start=photo, steps=20).finish(progress=False))
 labels = [heat(m[:, 0], 0, 1, colours="viridis") for m in (here, there)]
 show(labels[0], labels[1], *pictures, titles=["regions of the photo", "of the painting", "MRF", "semantic"], columns=4)
 
@@ -354,7 +354,7 @@ table([[name, float(stereo_disparity(first, other, flows, masks))] for name, oth
 # %%
 from styletx.widgets import Panel
 
-panel = Panel("gatys", content="china", style="stained-glass", loss="mrf", size=160, steps=40,
+panel = Panel("gatys", content="china", style="stained-glass", loss="mrf", size=160, steps=25,
               main=("loss", "style_weight", "size", "steps"))  # fmt: skip
 panel.run()
 panel

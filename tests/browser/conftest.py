@@ -28,7 +28,7 @@ Panel("gatys", content="china", style="stained-glass", size=96, steps=3000)
 """,
     "inversion": """
 from styletx.widgets import Panel
-Panel("invert", content="china", layer="relu3_1", size=96, steps=3000)
+Panel("invert", image="china", layer="relu3_1", size=96, steps=3000)
 """,
     "kernels": """
 from styletx.widgets import Panel
