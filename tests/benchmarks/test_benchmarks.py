@@ -118,14 +118,14 @@ def test_coarse_to_fine_reaches_or_says_so():
 
 def test_memory_sees_a_tensor():
     """The peak of a fresh interpreter's run is measured: a buffer of known size is seen in it."""
-    if not memory.Path("/proc/self/clear_refs").exists():
+    if not Path("/proc/self/clear_refs").exists():
         pytest.skip("no /proc here: the peak is only an upper bound")
     program = """
 import torch
-from tests.benchmarks import memory
-before = memory.resident(reset=True)
+from styletx.memory import resident
+before = resident(reset=True)
 torch.ones(64 * 2**20 // 4)
-print(memory.resident(highest=True) - before)
+print(resident(highest=True) - before)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) == pytest.approx(64 * 2**20, rel=0.1)
