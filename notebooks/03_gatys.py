@@ -291,7 +291,9 @@ sizes, values = (96, 128, 192, 256), {"raw": [], "relative": []}
 for size in sizes:
     x = resize(content, size)
     for kind in values:
-        level = Objective(Match(gram_loss, style, STYLE_LAYERS[:4]), relative=kind == "relative").at(x.shape[-2:], encoder)
+        level = Objective(Match(gram_loss, style, STYLE_LAYERS[:4]), relative=kind == "relative").at(
+            x.shape[-2:], encoder
+        )
         values[kind].append(float(level(x)["gram"]))
 for kind, row in values.items():
     print(f"{kind:>8}: " + "  ".join(f"{size} px {value:8.3g}" for size, value in zip(sizes, row, strict=True)))

@@ -15,7 +15,7 @@ import torch
 
 from styletx import gram_loss, load_encoder
 
-from . import coarse_to_fine, losses, measure, memory, peer
+from . import coarse_to_fine, losses, measure, peer
 from .render import render
 
 CPU = torch.device("cpu")
