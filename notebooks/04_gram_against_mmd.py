@@ -39,7 +39,7 @@ from styletx import (
     total_variation,
 )
 from styletx.gallery import figure, numbers
-from styletx.gatys import STYLE_LAYERS
+from styletx.gatys import CONTENT_LAYERS, STYLE_LAYERS
 from styletx.lecture import table
 from styletx.losses import (
     bn_loss,
@@ -230,8 +230,8 @@ content, style = load_or("kodak-21", "china", size=160), load_or("starry-night",
 pictures = []
 for loss in (mmd("linear"), mmd("gaussian", positions=512), bn_loss):
     objective = Objective(
-        Match(content_loss, content, layers="relu4_2"),
-        Match(loss, style, layers=STYLE_LAYERS, weight=10),
+        Match(content_loss, content, layers=CONTENT_LAYERS),
+        Match(loss, style, layers=STYLE_LAYERS, weight=20),
         Energy(total_variation, weight=0.1),
     )
     pictures.append(synthesize(objective, start=content, steps=50).finish(progress=False))
@@ -354,8 +354,8 @@ panel
 #
 # | | the paper (2017) | here |
 # |---|---|---|
-# | network, layers | VGG-19, relu1_1 … relu5_1; content relu4_2 | the same layers of `mini`; any encoder by name |
-# | normalisation | one Z per kernel and layer, set by hand | each layer over its value at a noise picture |
+# | network, layers | VGG-19, relu1_1 … relu5_1; content relu4_2 | the same layers of `mini`, content relu3_1 too; any encoder by name |
+# | normalisation | one Z per kernel and layer, set by hand | each layer over the reference's own size |
 # | Gaussian | σ² from the mean squared distance, pairs drawn at random | σ by the median rule; all pairs in blocks, or `positions=` drawn |
 # | estimate | unbiased for the linear-time Gaussian, biased else | biased: it is bounded below |
 # | BN statistics | mean and standard deviation, Σ/N | the same |

@@ -281,7 +281,7 @@ panel
 #
 # | | the paper | here |
 # |---|---|---|
-# | normalisation of Gram | $1/(4N^2M^2)$ or none | divided by the positions; each layer over its value at a noise picture |
+# | normalisation of Gram | $1/(4N^2M^2)$ or none | divided by the positions; each layer over the reference's own size |
 # | mean-subtraction Gram | the mean of all features of a layer | the same; "covariance" is the one with a mean for each channel |
 # | transformed Gram | shifts of 1, 2, 4, … in both directions | one shift, in both directions |
 # | histogram | matched anew at each step, 256 bins | quantiles: no bins, any two sizes, ties become one value |

@@ -185,7 +185,7 @@ show(photo, *pictures, titles=["photo", "without", "with the photo's edges"])
 # \text{picture: } \max(0, 1 - \mathcal{D}(x)).$$
 #
 # Each step moves the objective itself. L-BFGS compares gradients of one function at two places, so it must not be used;
-# `synthesize` says so. (A critic has no value at a noise picture to be measured by: its weight is raw.)
+# `synthesize` says so. (A critic has no size to be measured by: its weight is raw.)
 
 # %%
 critic = Objective(

@@ -20,9 +20,10 @@ from .options import Choice, Number, Picture, check_options
 from .samples import picture
 from .synthesis import Run, synthesize
 
-CONTENT_LAYER = "relu4_2"
+CONTENT_LAYERS = ("relu3_1", "relu4_2")  # relu4_2 alone, as in the paper, lets faces and windows dissolve
+PAPER_CONTENT_LAYER = "relu4_2"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-STYLE_WEIGHT = 10.0
+STYLE_WEIGHT = 20.0
 TV_WEIGHT = 0.1
 RANGE_WEIGHT = 10.0
 
@@ -63,7 +64,7 @@ def gatys(
     optimizer: Annotated[str, Choice(("lbfgs", "adam"), help="the optimiser")] = "lbfgs",
     recipe: Annotated[str | None, Choice((None, "paper"), help="the paper's own weights (VGG-19 only)")] = None,
     seed: Annotated[int, Number(0, 2**31 - 1, help="seed of a noise start")] = 0,
-    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYER,
+    content_layers: str | Iterable[str] | Mapping[str, float] | None = None,
     style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
     levels: int | Iterable[int] | None = None,
     shares: bool = False,
@@ -92,6 +93,8 @@ def gatys(
     check_options(gatys, given | dict(mix=mix, keep_colours=keep_colours))
     if not content_weight and not style_weight:
         raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
+    if content_layers is None:
+        content_layers = PAPER_CONTENT_LAYER if recipe == "paper" else CONTENT_LAYERS
     if style_layers is None:
         style_layers = STYLE_LOSSES[loss][1]
     content = picture(content, argument="content")
@@ -149,7 +152,7 @@ def gatys_objective(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
     *,
-    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYER,
+    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYERS,
     style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
     content_weight: float = 1.0,
     style_weight: float = STYLE_WEIGHT,

@@ -8,8 +8,9 @@
     level = objective.at((384, 512), encoder)      # references resized and their targets computed, once
     level(image)                                   # {"content": ..., "gram": ..., "total_variation": ...}
 
-Weights are *relative*: every layer of a Match is divided by its value at a seeded noise picture with the reference's
-mean and standard deviation. So one weight means the same at 128 and at 512 pixels, and with any encoder.
+Weights are *relative*: every layer of a Match is divided by its value at a picture without any features, which is the
+reference's own size: the squared norm of its Gram matrix, say. So one weight means the same at 128 and at 512 pixels,
+and with any encoder.
 """
 
 import math
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .encoders import Encoder, load_encoder
-from .images import noise_like, resize, resize_mask
+from .images import resize, resize_mask
 from .losses import Loss
 
 FLOOR = 1e-8  # of a denominator: a reference without any variation has nothing to be measured by
@@ -199,13 +200,11 @@ class _Bound:
         self.regional = bool(regions) and not self.stacked
         self.count = regions if self.regional else len(references)
 
-        # Noise pictures like each reference: what its distance is measured by.
-        noise = [noise_like(r, seed=0, size=size) for r in references] if relative or regions else []
-        probes = [self.encoder(self.view(n) if self.view else n, layers) for n in noise]
+        blank = torch.zeros(1, 3, *size, device=device)
+        empty = self.encoder(self.view(blank) if self.view else blank, layers)
+        empty = {n: torch.zeros_like(features) for n, features in empty.items()}
         # Masks at the size of each layer: what a statistic weighs the positions by.
-        self.masks = {
-            n: None if mask is None else resize_mask(mask.to(device), probes[0][n].shape[-2:]) for n in layers
-        }
+        self.masks = {n: None if mask is None else resize_mask(mask.to(device), empty[n].shape[-2:]) for n in layers}
         self.least = _least(match, self.encoder, look)
         seen = [self._look(r, size, match.scale, look, layers) for r in references]
         self.targets: dict[str, list] = {}
@@ -223,9 +222,7 @@ class _Bound:
                 self.targets[layer].append(self.loss.prepare(features, weights))
         self.denominators = dict.fromkeys(layers, 1.0)
         if relative and not self.loss.learns:  # one for all regions and for all parts of a mixture
-            for n in layers:
-                features = [probe[n] for probe in probes] * (self.count if len(probes) == 1 else 1)
-                self.denominators[n] = max(float(self._compare(features, n)), FLOOR)
+            self.denominators = {n: max(float(self._compare(empty[n], n)), FLOOR) for n in layers}
 
     def _look(self, reference: Tensor, size: tuple, scale: float, view: View | None, layers: list[str]) -> dict:
         if not self.loss.aligned:  # equal area, times the style scale
@@ -245,15 +242,14 @@ class _Bound:
                 self.loss.update(features[layer], target, self._mask(layer, k)) for k, target in enumerate(targets)
             ]
 
-    def _compare(self, features: Tensor | list[Tensor], layer: str) -> Tensor:
-        """The sum over regions or parts of a mixture; of one picture's features, or of one picture's for each part."""
-        several = features if isinstance(features, list) else [features] * self.count
+    def _compare(self, features: Tensor, layer: str) -> Tensor:
+        """The sum over the regions or the parts of a mixture."""
         parts = [
-            share * self.loss.compare(several[k], target, self._mask(layer, k))
+            share * self.loss.compare(features, target, self._mask(layer, k))
             for k, (share, target) in enumerate(zip(self.shares[layer], self.targets[layer], strict=True))
             if share
         ]
-        return sum(parts) if parts else several[0].sum() * 0
+        return sum(parts) if parts else features.sum() * 0
 
     def __call__(self, features: dict[str, Tensor]) -> Tensor:
         parts = (w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items())

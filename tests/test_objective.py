@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, total_variation
-from styletx.images import noise_like, resize, resize_mask
+from styletx.images import resize, resize_mask
 from styletx.losses import semantic_loss, sliced_wasserstein
 from styletx.statistics import gram
 
@@ -27,20 +27,38 @@ def test_relative_weights_by_hand(pictures, mini):
     values = Objective(Match(content_loss, photo, "relu3_1", weight=3.0)).at(size, mini)(resize(style, size))
     with torch.no_grad():
         target, seen = mini(photo, "relu3_1")["relu3_1"], mini(resize(style, size), "relu3_1")["relu3_1"]
-        noise = mini(noise_like(photo, 0), "relu3_1")["relu3_1"]
-    by_hand = 3 * (seen - target).square().mean() / (noise - target).square().mean()
+    by_hand = 3 * (seen - target).square().mean() / target.square().mean()
     assert float(values["content"]) == pytest.approx(float(by_hand), rel=1e-5)
 
 
-def test_a_noise_picture_costs_its_weight(pictures, mini):
-    """What relative means: at the noise picture every term is its weight, at any size and for any encoder."""
+def test_a_picture_without_features_costs_its_weight(pictures, mini):
+    """What relative means: with no features every term is its weight, at any size, with and without regions."""
     photo, style = pictures
-    objective = Objective(Match(content_loss, photo, "relu3_1", 2.0), Match(gram_loss, style, LAYERS, 5.0))
-    for encoder in (mini, load_encoder("vgg16", weights="random", device="cpu")):
-        for size in ((64, 96), (48, 72)):
-            level = objective.at(size, encoder)
-            assert float(level(noise_like(photo, 0, size=size))["content"]) == pytest.approx(2.0, rel=1e-3)
-            assert float(level(noise_like(style, 0, size=size))["gram"]) == pytest.approx(5.0, rel=1e-3)
+    for size in ((64, 96), (48, 72)):
+        left = torch.zeros(1, 1, *size)
+        left[..., : size[1] // 3] = 1
+        where = (torch.cat([left, 1 - left], 1), None)
+        objective = Objective(
+            Match(content_loss, photo, "input", 2.0),
+            Match(gram_loss, style, "input", 5.0),
+            Match(sliced_wasserstein(), style, "input", 4.0),
+            Match(gram_loss, [style, photo], "input", 3.0, where=where, name="regions"),
+            Match(gram_loss, [style, photo], "input", 6.0, mix=[1, 3], name="mixture"),
+        )
+        black = objective.at(size, mini)(torch.zeros(1, 3, *size))
+        assert [float(value) for value in black.values()] == pytest.approx([2, 5, 4, 3, 6], rel=1e-5)
+
+
+def test_relative_weights_do_not_feel_how_large_an_encoders_features_are(pictures, mini):
+    photo, style = pictures
+    size = tuple(photo.shape[-2:])
+    louder = load_encoder("mini", device="cpu")
+    with torch.no_grad():
+        louder.steps["conv2_1"].weight.mul_(7)
+        louder.steps["conv2_1"].bias.mul_(7)
+    objective = Objective(Match(content_loss, photo, "relu2_1"), Match(gram_loss, style, LAYERS))
+    first, second = (objective.at(size, encoder)(resize(style, size)) for encoder in (mini, louder))
+    assert {n: float(v) for n, v in first.items()} == pytest.approx({n: float(v) for n, v in second.items()}, rel=1e-4)
 
 
 def test_raw_objective_is_the_formula(pictures, mini):

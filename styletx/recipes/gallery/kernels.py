@@ -5,7 +5,7 @@ from statistics import median
 
 import torch
 
-from ...gatys import RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys
+from ...gatys import CONTENT_LAYERS, RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys
 from ...images import resize
 from ...losses import (
     bn_loss,
@@ -49,7 +49,7 @@ def kernel_mixture() -> Strip:
     shares, pictures = ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0)), []
     for bn, gram in shares:
         objective = Objective(
-            Match(content_loss, content, "relu4_2"),
+            Match(content_loss, content, CONTENT_LAYERS),
             Match(bn_loss, style, STYLE_LAYERS, weight=STYLE_WEIGHT * bn),
             Match(gram_loss, style, STYLE_LAYERS, weight=STYLE_WEIGHT * gram),
             Energy(total_variation, TV_WEIGHT),

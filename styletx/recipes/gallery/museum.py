@@ -139,7 +139,7 @@ def structure() -> Strip:
     for name, more in keepers.items():
         objective = Objective(
             Match(content_loss, photo, "relu4_2"),
-            Match(gram_loss, load(PAINTING), STYLE_LAYERS, weight=2 * STYLE_WEIGHT),
+            Match(gram_loss, load(PAINTING), STYLE_LAYERS, weight=STYLE_WEIGHT),
             Energy(total_variation, TV_WEIGHT),
             Energy(value_range, RANGE_WEIGHT),
             *more,
