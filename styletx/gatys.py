@@ -176,7 +176,7 @@ def gatys_objective(
             mix=mix,
             where=where,
             view=view,
-        ),  # fmt: skip
+        ),
         Energy(total_variation, weight=tv_weight),
         Energy(value_range, weight=RANGE_WEIGHT),
     )

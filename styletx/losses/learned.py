@@ -60,13 +60,12 @@ class Adversarial(Loss):
 
     def compare(self, features: Tensor, target: Critic, weights: Tensor | None = None) -> Tensor:
         """Mean hinge over the patches, (1/n) Σ max(0, 1 − D): 0 where the critic is sure that it is the style."""
-        score = target(features)
-        hinge = F.relu(1 - score)
         if weights is None:
-            return hinge.mean()
+            return _hinge(features, target)
+        score = target(features)
         trim = [(a - b) // 2 for a, b in zip(weights.shape[-2:], score.shape[-2:], strict=True)]
         inside = weights[..., trim[0] : trim[0] + score.shape[-2], trim[1] : trim[1] + score.shape[-1]]
-        return (hinge * inside).sum() / inside.sum().clamp(min=1e-8)
+        return (F.relu(1 - score) * inside).sum() / inside.sum().clamp(min=1e-8)
 
     @torch.enable_grad()
     def update(self, features: Tensor, target: Critic, weights: Tensor | None = None) -> Critic:

@@ -1,11 +1,11 @@
 """How `mini` was made: python -m styletx.recipes.mini --photos DIR --paintings DIR
 
 A narrow VGG-19 is distilled from VGG-19 itself (relu1_1, relu2_1, relu3_1: `vgg19-normalised`) and from a
-small one with its linear map back to VGG-19's channels (relu4_1, relu5_1: `vgg19-small`). Five things are asked of
-it:
+small one with its linear map back to VGG-19's channels (relu4_1, relu5_1: `vgg19-small`). Six things are asked of it:
 
 kernel    the matrix of inner products between positions. Gram and MMD see nothing else, so `mini`'s Gram is VGG's.
 gram      the Gram distance of every pair in a batch, in logarithms: small ones count as much as large ones.
+energy    the size of each picture's Gram matrix at relu3_1, up to one common factor: sharp against soft pictures.
 features  VGG's features by a linear map of its own.
 pixels    the picture itself, from relu4_1 and relu5_1: what cannot be decoded cannot serve whitening and colouring.
 alive     every channel reaches above zero somewhere in the batch: kernels alone are matched with few deep channels.
@@ -13,10 +13,11 @@ alive     every channel reaches above zero somewhere in the batch: kernels alone
 It learns in two parts, one after the other. The *trunk*, up to relu3_1, learns from VGG-19 itself. Then the *deep*
 layers learn from the small network, on a trunk that stands still: what they want must not cost the trunk anything.
 
-Half of what it sees are no photos: paintings, disturbed pictures, and pictures which are being stylised *with the
+Some of what it sees are no photos: paintings, disturbed pictures, and pictures which are being stylised *with the
 student itself* while it learns. Those are what an optimisation looks at half-way, and where a student and its
-teacher come apart first. Photos and paintings are seen sharper, paler, more vivid and greyer than they are, because
-the kernels of sharp pictures are the largest, and the photos it learns from are soft.
+teacher come apart first. Photos and paintings are seen sharper, paler, more vivid and greyer than they are, and as
+collages of pictures at half their size, because the kernels of sharp pictures are the largest, and the photos it
+learns from are soft.
 """
 
 import argparse
@@ -91,6 +92,17 @@ class Pictures:
 
     def painting_batch(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.cat([self.crop(self.paintings, generator) for _ in range(count)])
+
+    def collage_batch(self, count: int, generator: torch.Generator) -> Tensor:
+        """Four photos each, or one and its mirror images, at half the side: sharper than any of them at its full."""
+        rows = []
+        for _ in range(count):
+            alone = bool(torch.rand((), generator=generator) < 0.5)
+            parts = [resize(self.crop(self.photos, generator), (CROP // 2,) * 2) for _ in range(1 if alone else 4)]
+            if alone:
+                parts += [parts[0].flip(-1), parts[0].flip(-2), parts[0].flip(-1, -2)]
+            rows.append(torch.cat([torch.cat(parts[:2], 3), torch.cat(parts[2:], 3)], 2))
+        return torch.cat(rows)
 
 
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -251,6 +263,20 @@ def distillation_terms(
     return terms
 
 
+def size_terms(ours: Tensor, true: Tensor) -> dict[str, Tensor]:
+    """How far pair distances and sizes of Gram matrices (B, C, C) are from the teacher's, whatever the common factor."""
+    pairs = [_pair_distances(grams) for grams in (ours, true)]
+    floor = 1e-3 * pairs[1].mean()
+    traces = [grams.diagonal(dim1=1, dim2=2).sum(1) for grams in (ours, true)]
+    norms = [grams.square().sum((1, 2)) for grams in (ours, true)]
+    gaps = [
+        (mine + low).log() - (theirs + low).log()
+        for (mine, theirs), low in ((pairs, floor), (traces, 1e-12), (norms, 1e-12))
+    ]
+    pair, trace, norm = (gap.var(correction=0) for gap in gaps)
+    return {"gram": pair, "energy": 5 * trace + 1.25 * norm}
+
+
 def _pair_distances(grams: Tensor) -> Tensor:
     """Squared Frobenius distances of every two matrices of a batch: (B, C, C) → (B(B−1)/2,)."""
     flat = grams.flatten(1)
@@ -298,7 +324,7 @@ class Learner:
         student.requires_grad_(False)
         for name in names:
             student.steps[name].requires_grad_(True)
-        watched = [n for n in names if n != "conv1_1"]
+        watched, hardest = [n for n in names if n != "conv1_1"], TRUE_LAYERS[-1]
         draw = torch.Generator().manual_seed(self.seed)
         first = torch.cat([self.pictures.photo_batch(8, draw), self.pictures.painting_batch(8, draw)]).to(self.device)
         with torch.no_grad():
@@ -310,6 +336,10 @@ class Learner:
             theirs = self.teacher(image, layers)
             mine = student(image, [*layers, *watched])
             terms = distillation_terms({n: mine[n] for n in layers}, theirs, image, heads, generator)
+            if hardest in mine:  # of the photos and paintings: neither the first, being stylised, nor the last, disturbed
+                grams = (gram(mine[hardest][1:-1] * heads.log_scale[hardest].exp()), gram(theirs[hardest][1:-1]))
+                more = size_terms(*grams)
+                terms = {**terms, "gram": terms["gram"] + more["gram"], "energy": more["energy"]}
             return {**terms, "alive": 0.3 * quiet_channels({n: mine[n] for n in watched})}
 
         log, shown = [], tqdm(total=steps, desc=checkpoint.stem)
@@ -326,25 +356,26 @@ class Learner:
         shown.close()
 
     def batch(self, generator: torch.Generator, visit: bool) -> Tensor:
-        """Eight pictures: two being stylised, two styles, two photos, a painting, a disturbed photo."""
+        """13 pictures: one being stylised, eleven photos, paintings and collages, and a disturbed photo."""
         if visit:
-            moving, styles = self.stylised.visit(self.student, 2, 3, generator)
-        else:  # as the trunk has left them
-            chosen = torch.randperm(len(self.stylised.state["age"]), generator=generator)[:2]
-            moving, styles = (self.stylised.state[n][chosen] for n in ("image", "style"))
-        others = self.pictures.photo_batch(3, generator)
-        painted = self.pictures.painting_batch(1, generator)
-        natural = varied(torch.cat([others[:2], painted]), generator)
-        rest = torch.cat([natural, disturb(others[2:], generator)])
-        return torch.cat([moving.to(self.device), styles.to(self.device), rest.to(self.device)])
+            moving, _ = self.stylised.visit(self.student, 1, 2, generator)
+        else:  # as the trunk has left it
+            chosen = torch.randperm(len(self.stylised.state["age"]), generator=generator)[:1]
+            moving = self.stylised.state["image"][chosen]
+        pictures = self.pictures
+        natural = [pictures.photo_batch(3, generator), pictures.painting_batch(3, generator)]
+        natural = varied(torch.cat([*natural, pictures.collage_batch(2, generator)]), generator)
+        plain = torch.cat([pictures.collage_batch(2, generator), pictures.photo_batch(1, generator)])
+        rest = torch.cat([natural, plain, disturb(pictures.photo_batch(1, generator), generator)])
+        return torch.cat([moving.to(self.device), rest.to(self.device)])
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m styletx.recipes.mini", description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101)")
     parser.add_argument("--paintings", type=Path, help="folder of paintings (default: the samples)")
-    parser.add_argument("--steps", type=int, default=10_000, help="for the trunk")
-    parser.add_argument("--deep-steps", type=int, default=4000, help="for the deep layers")
+    parser.add_argument("--steps", type=int, default=8000, help="for the trunk")
+    parser.add_argument("--deep-steps", type=int, default=3000, help="for the deep layers")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "mini.safetensors")
