@@ -98,7 +98,7 @@ figure("painters", "The photograph of the lighthouse, and the six paintings")
 # %%
 content = load_or("kodak-21", "china", size=192)
 style = load_or("starry-night", "stained-glass", size=256)
-alpha, beta, gamma = 1.0, 20.0, 0.1
+alpha, beta, gamma = 1.0, 50.0, 0.1
 
 objective = Objective(
     Match(content_loss, content, layers=("relu3_1", "relu4_2"), weight=alpha),
@@ -285,7 +285,7 @@ table(rows, ["source", "content loss / ours", "style loss / ours", "α/β that m
 # (G divided by M; N = 512 channels, M = 4096 positions. Each factor is tested against the formula as its source
 # prints it.) The ratio $10^{-3}$ of the paper would be about $4\cdot10^{3}$ in the course notes' normalisation. This is why
 # weights in this course are relative: each layer is divided by what its loss is without any features, which for Gram is
-# $\sum_{ij} A_{ij}^2$. The loss is then a relative error, and 20 means twenty times as important at every size and with every
+# $\sum_{ij} A_{ij}^2$. The loss is then a relative error, and 50 means fifty times as important at every size and with every
 # encoder. With `mini`, from 96 to 256 pixels:
 
 # %%
@@ -444,7 +444,7 @@ panel
 # | style layers | conv1_1 … conv5_1, weights 1/5 | the same layers, weights 10³/N² | `relu1_1` … `relu5_1`, 1/5 each of a relative loss |
 # | content loss | ½ Σ | mean | mean, over that of the photo's features |
 # | style loss | Σ / (4N²M²) | mean, G divided by M | mean, G divided by M, over that of the painting's G |
-# | α/β | 5·10⁻⁴ to 5·10⁻³; here 10⁻³ | content 1, style 10³/N² for each layer | 1/20, relative |
+# | α/β | 5·10⁻⁴ to 5·10⁻³; here 10⁻³ | content 1, style 10³/N² for each layer | 1/50, relative |
 # | start | noise | content | content; `start="noise"` |
 # | sizes | one | 512, then 800 from the enlarged result | coarse to fine; `levels=1` |
 # | optimiser | L-BFGS | L-BFGS | L-BFGS; `optimizer="adam"` |

@@ -231,7 +231,7 @@ pictures = []
 for loss in (mmd("linear"), mmd("gaussian", positions=512), bn_loss):
     objective = Objective(
         Match(content_loss, content, layers=CONTENT_LAYERS),
-        Match(loss, style, layers=STYLE_LAYERS, weight=20),
+        Match(loss, style, layers=STYLE_LAYERS, weight=50),
         Energy(total_variation, weight=0.1),
     )
     pictures.append(synthesize(objective, start=content, steps=50).finish(progress=False))

@@ -165,10 +165,10 @@ print(f"{laplacian_loss(a, b):.6f} = {(D[0] - D[1]).square().mean():.6f}")
 # %%
 photo, painting = load_or("kodak-21", "china", size=192), load_or("starry-night", "stained-glass", size=512)
 pictures = []
-for weight in (0.0, 10.0):
+for weight in (0.0, 4.0):
     objective = Objective(
         Match(content_loss, photo, "relu4_2"),
-        Match(gram_loss, painting, STYLE_LAYERS, weight=30),
+        Match(gram_loss, painting, STYLE_LAYERS, weight=12),
         Match(laplacian_loss, photo, "input", weight=weight),
         Energy(total_variation, 0.1),
     )
@@ -189,7 +189,7 @@ show(photo, *pictures, titles=["photo", "without", "with the photo's edges"])
 
 # %%
 critic = Objective(
-    Match(content_loss, photo, "relu4_2"), Match(adversarial_loss(), painting, ("relu2_1", "relu3_1"), weight=3)
+    Match(content_loss, photo, "relu4_2"), Match(adversarial_loss(), painting, ("relu2_1", "relu3_1"), weight=1.5)
 )
 try:
     synthesize(critic, start=photo)
@@ -248,10 +248,10 @@ table([[name, row["rank"], row["log error"]] for name, row in judged.items()],
 # %%
 street = load_or("kodak-08", "china", size=160)
 pictures, maps = [], []
-for weight in (0.0, 20.0):
+for weight in (0.0, 10.0):
     objective = Objective(
         Match(content_loss, street, "relu4_2"),
-        Match(gram_loss, painting, STYLE_LAYERS, weight=20),
+        Match(gram_loss, painting, STYLE_LAYERS, weight=8),
         Match(depth_loss, street, "depth", weight=weight, encoder=look),
         Energy(total_variation, 0.1),
     )
@@ -296,7 +296,7 @@ print(f"{1 - seen.mean():.1%} of the second frame cannot be trusted; the forward
 
 def paint(frame, start, *more):
     objective = Objective(
-        Match(content_loss, frame, "relu4_2"), Match(gram_loss, painting, STYLE_LAYERS, weight=10),
+        Match(content_loss, frame, "relu4_2"), Match(gram_loss, painting, STYLE_LAYERS, weight=4),
         Energy(total_variation, 0.1), *more,
     )  # fmt: skip
     return synthesize(objective, start=start, steps=40, levels=1).finish(progress=False).cpu()

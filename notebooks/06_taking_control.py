@@ -154,7 +154,7 @@ show(match_colours(painting, photo), *pictures, titles=["painting, recoloured", 
 glass = load_or("stained-glass", "stained-glass", size=512)
 scaled = [gatys(photo, glass, size=160, steps=50, style_scale=s).finish(progress=False) for s in (0.5, 2.0)]
 two = Objective(
-    Match(content_loss, photo, "relu4_2"),
+    Match(content_loss, photo, ("relu3_1", "relu4_2")),
     Match(gram_loss, styles[1], ("relu1_1", "relu2_1"), weight=10, name="fine"),
     Match(gram_loss, styles[0], ("relu3_1", "relu4_1"), weight=10, name="coarse"),
     Energy(total_variation, 0.1),
@@ -168,8 +168,10 @@ show(*scaled, titles=["0.5", "2", "fine of one on coarse of the other"])
 # The oldest control is the weight β. Lecture 03 plots what it costs.
 
 # %%
-weighed = [gatys(photo, painting, size=160, steps=40, style_weight=w).finish(progress=False) for w in (0.3, 3.0, 100.0)]
-show(*weighed, titles=["β = 0.3", "β = 3", "β = 100"])
+weighed = [
+    gatys(photo, painting, size=160, steps=40, style_weight=w).finish(progress=False) for w in (1.0, 10.0, 200.0)
+]
+show(*weighed, titles=["β = 1", "β = 10", "β = 200"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Paint the mask

@@ -23,7 +23,7 @@ from .synthesis import Run, synthesize
 CONTENT_LAYERS = ("relu3_1", "relu4_2")  # relu4_2 alone, as in the paper, lets faces and windows dissolve
 PAPER_CONTENT_LAYER = "relu4_2"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-STYLE_WEIGHT = 20.0
+STYLE_WEIGHT = 50.0
 TV_WEIGHT = 0.1
 RANGE_WEIGHT = 10.0
 

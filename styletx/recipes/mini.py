@@ -264,7 +264,7 @@ def distillation_terms(
 
 
 def size_terms(ours: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """How far pair distances and sizes of Gram matrices (B, C, C) are from the teacher's, whatever the common factor."""
+    """How far pair distances and sizes of Gram matrices (B, C, C) are from the teacher's, up to a common factor."""
     pairs = [_pair_distances(grams) for grams in (ours, true)]
     floor = 1e-3 * pairs[1].mean()
     traces = [grams.diagonal(dim1=1, dim2=2).sum(1) for grams in (ours, true)]
@@ -336,7 +336,9 @@ class Learner:
             theirs = self.teacher(image, layers)
             mine = student(image, [*layers, *watched])
             terms = distillation_terms({n: mine[n] for n in layers}, theirs, image, heads, generator)
-            if hardest in mine:  # of the photos and paintings: neither the first, being stylised, nor the last, disturbed
+            if (
+                hardest in mine
+            ):  # of the photos and paintings: neither the first, being stylised, nor the last, disturbed
                 grams = (gram(mine[hardest][1:-1] * heads.log_scale[hardest].exp()), gram(theirs[hardest][1:-1]))
                 more = size_terms(*grams)
                 terms = {**terms, "gram": terms["gram"] + more["gram"], "energy": more["energy"]}

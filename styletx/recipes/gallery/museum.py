@@ -132,14 +132,14 @@ def structure() -> Strip:
     photo, look = resize(load("kodak-08"), SIZE), depth_encoder()
     keepers = {
         "Gram alone": [],
-        "with the photo's edges": [Match(laplacian_loss, photo, "input", weight=20.0)],
-        "with the photo's depth": [Match(depth_loss, photo, "depth", weight=20.0, encoder=look)],
+        "with the photo's edges": [Match(laplacian_loss, photo, "input", weight=5.0)],
+        "with the photo's depth": [Match(depth_loss, photo, "depth", weight=10.0, encoder=look)],
     }
     pictures, changes = [photo], {}
     for name, more in keepers.items():
         objective = Objective(
             Match(content_loss, photo, "relu4_2"),
-            Match(gram_loss, load(PAINTING), STYLE_LAYERS, weight=STYLE_WEIGHT),
+            Match(gram_loss, load(PAINTING), STYLE_LAYERS, weight=STYLE_WEIGHT / 5),
             Energy(total_variation, TV_WEIGHT),
             Energy(value_range, RANGE_WEIGHT),
             *more,
