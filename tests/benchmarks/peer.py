@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from styletx import Encoder, Match, Objective, content_loss, gram_loss, synthesize
-from styletx.gatys import CONTENT_LAYER, STYLE_LAYERS
+from styletx.gatys import PAPER_CONTENT_LAYER, STYLE_LAYERS
 
 STYLE_WEIGHT = 10.0
 GONE = ("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
@@ -45,7 +45,7 @@ def pictures(size: int, device: torch.device, seed: int = 0) -> tuple[Tensor, Te
 def our_objective(content: Tensor, style: Tensor) -> Objective:
     """Content and Gram loss of `gatys` as their formulas give them, without relative weights or energies."""
     return Objective(
-        Match(content_loss, content, CONTENT_LAYER, name="content"),
+        Match(content_loss, content, PAPER_CONTENT_LAYER, name="content"),
         Match(gram_loss, style, STYLE_LAYERS, weight=STYLE_WEIGHT, name="style"),
         relative=False,
     )
@@ -72,7 +72,7 @@ def their_encoder(encoder: Encoder, in_place: bool = False) -> nn.Module:
 def their_criterion(theirs: nn.Module, content: Tensor, style: Tensor) -> nn.Module:
     """The same content and Gram loss, put together as pystiche's documentation does."""
     loss = import_pystiche().loss
-    content_part = loss.FeatureReconstructionLoss(theirs.extract_encoder(CONTENT_LAYER))
+    content_part = loss.FeatureReconstructionLoss(theirs.extract_encoder(PAPER_CONTENT_LAYER))
     style_part = loss.MultiLayerEncodingLoss(
         theirs,
         STYLE_LAYERS,
