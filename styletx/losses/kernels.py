@@ -6,12 +6,12 @@ X grows), so it serves the two-sample test and is no loss. Source: Li et al. 201
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
 from ..statistics import sample
 from .base import Loss, check_whole
@@ -89,15 +89,41 @@ def kernel_mean(kernel: Kernel, x: Points, y: Points, block: int = BLOCK) -> Ten
 
     The backward pass computes each block anew instead of keeping it.
     """
-    (first, weights), (second, others) = x, y
-    rows = max(1, block // max(1, second.shape[1]))
-    if rows >= first.shape[1]:
-        return _part(kernel, first, weights, second, others)
-    parts = [
-        checkpoint(_part, kernel, first[:, i : i + rows], weights[i : i + rows], second, others, use_reentrant=False)
-        for i in range(0, first.shape[1], rows)
-    ]
-    return torch.stack(parts).sum()
+    rows = max(1, block // max(1, y[0].shape[1]))
+    if rows >= x[0].shape[1]:
+        return _part(kernel, *x, *y)
+    return _Blocks.apply(kernel, rows, *x, *y)
+
+
+class _Blocks(torch.autograd.Function):
+    """`_part`, so many rows at a time. (Checkpointed blocks would all wait in memory until they are collected.)"""
+
+    @staticmethod
+    def forward(ctx, kernel: Kernel, rows: int, first: Tensor, weights: Tensor, second: Tensor, others: Tensor):
+        ctx.kernel, ctx.rows = kernel, rows
+        ctx.save_for_backward(first, weights, second, others)
+        return sum(_part(kernel, first[:, i], weights[i], second, others) for i in _slices(first, rows))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, slope: Tensor):
+        first, weights, second, others = ctx.saved_tensors
+        found = [torch.zeros_like(t) if asked else None
+                 for t, asked in zip(ctx.saved_tensors, ctx.needs_input_grad[2:], strict=True)]  # fmt: skip
+        for i in _slices(first, ctx.rows):
+            parts = [t.detach().requires_grad_(g is not None)
+                     for t, g in zip((first[:, i], weights[i], second, others), found, strict=True)]  # fmt: skip
+            with torch.enable_grad():
+                value = _part(ctx.kernel, *parts)
+            slopes = iter(torch.autograd.grad(value, [part for part in parts if part.requires_grad], slope))
+            for total, where in zip(found, ((..., i), i, ..., ...), strict=True):
+                if total is not None:
+                    total[where] += next(slopes)
+        return None, None, *found
+
+
+def _slices(points: Tensor, rows: int) -> Iterator[slice]:
+    return (slice(i, i + rows) for i in range(0, points.shape[1], rows))
 
 
 def _part(kernel: Kernel, first: Tensor, weights: Tensor, second: Tensor, others: Tensor) -> Tensor:
