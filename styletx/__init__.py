@@ -3,6 +3,7 @@
 __version__ = "0.1.0"
 
 from . import samples
+from .deep_photo import deep_photo
 from .devices import describe_device, pick_device
 from .encoders import Encoder, load_encoder, normalise
 from .gatys import gatys, gatys_objective, reconstruct_content, reconstruct_style
@@ -10,9 +11,12 @@ from .images import read, resize, show, write
 from .inversion import invert
 from .losses import Loss, content_loss, gram_loss, mean_squared, total_variation, value_range
 from .objective import Energy, Match, Objective
+from .photo_wct import photo_wct
 from .samples import load, load_or
+from .smoothing import smooth
 from .statistics import gram
 from .synthesis import Run, Step, synthesize
+from .wct import adain, wct
 
 __all__ = [
     "Encoder",
@@ -22,7 +26,9 @@ __all__ = [
     "Objective",
     "Run",
     "Step",
+    "adain",
     "content_loss",
+    "deep_photo",
     "describe_device",
     "gatys",
     "gatys_objective",
@@ -34,6 +40,7 @@ __all__ = [
     "load_or",
     "mean_squared",
     "normalise",
+    "photo_wct",
     "pick_device",
     "read",
     "reconstruct_content",
@@ -41,8 +48,10 @@ __all__ = [
     "resize",
     "samples",
     "show",
+    "smooth",
     "synthesize",
     "total_variation",
     "value_range",
+    "wct",
     "write",
 ]

@@ -12,9 +12,10 @@ from . import __version__, images, samples
 from .devices import describe_device
 from .methods import METHODS, RecordError, again, picture_options, record
 from .options import Choice, Number, Option, Picture, options
+from .smoothing import NotConverged
 
 BAD_INPUT = 2  # exit status, as argparse itself has it
-FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError)
+FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, NotConverged)
 
 
 def main(arguments: list[str] | None = None) -> int:

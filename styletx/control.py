@@ -9,38 +9,21 @@ import functools
 import os
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from .images import luminance, resize, rgb_to_yiq, yiq_to_rgb
 from .objective import View
 from .segments import read_masks
+from .transforms import gaussian, transfer
 
 
-def match_colours(style: Tensor, content: Tensor, floor: float = 1e-5) -> Tensor:
+def match_colours(style: Tensor, content: Tensor) -> Tensor:
     """The style picture with the mean and covariance of the content's colours: (1, 3, H, W), clipped to [0, 1].
 
-    p ← Σ_c^½ Σ_s^-½ (p − μ_s) + μ_c, in float64 on the CPU. Directions in which the style has no more than `floor` of
-    its largest variance only move. Source: Gatys et al. 2017, Eq. 10 to 13 (the "image analogies" map).
+    p ← Σ_c^½ Σ_s^-½ (p − μ_s) + μ_c, in float64 on the CPU: whitening and colouring (lecture 10), of pixels. Source:
+    Gatys et al. 2017, Eq. 10 to 13 (the "image analogies" map).
     """
-    (mine, mean), (wanted, centre) = _moments(style), _moments(content)
-    values, vectors = torch.linalg.eigh(mine)
-    kept = values > floor * values.max().clamp(min=1e-12)
-    inverse = torch.where(kept, values.clamp(min=1e-30).rsqrt(), torch.zeros_like(values))
-    unwhite = vectors @ torch.diag(inverse) @ vectors.T
-    values, vectors = torch.linalg.eigh(wanted)
-    root = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
-    colours = style[0].flatten(1).cpu().double() - mean
-    found = root @ unwhite @ colours + centre
-    return found.view_as(style[0])[None].clamp(0, 1).to(style)
-
-
-def _moments(image: Tensor) -> tuple[Tensor, Tensor]:
-    """(covariance, mean) of a picture's colours, in float64."""
-    colours = image[0].flatten(1).cpu().double()
-    mean = colours.mean(1, keepdim=True)
-    centred = colours - mean
-    return centred @ centred.T / colours.shape[1], mean
+    return transfer(style.cpu().double(), gaussian(content.cpu())).clamp(0, 1).to(style)
 
 
 def keep_chroma(result: Tensor, content: Tensor) -> Tensor:

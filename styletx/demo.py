@@ -20,6 +20,7 @@ from .gatys import gatys, reconstruct_content, reconstruct_style
 from .inversion import invert
 from .methods import METHODS
 from .options import Picture, options
+from .relight import dusk
 from .segments import cluster
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
@@ -45,6 +46,16 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     kept = gatys(skies, pair[0], keep_colours="luminance", size=size, device=device).finish()
     yield "Control: a style for each region, and the photo's own colours", [
         ("content", skies), ("a style for each region", parts), ("only the brightness is painted", kept),
+    ]  # fmt: skip
+    row = [("content", content), ("style", style)]
+    row += [(f"{name}, one pass", method(content, style, size=size, device=device)) for name, method in
+            (("WCT", METHODS["wct"]), ("AdaIN", METHODS["adain"]))]  # fmt: skip
+    yield "One shot: whitening and colouring, without optimising", row
+    evening = dusk(skies)
+    rough = METHODS["photo"](content, evening, size=size, smoothing="none", device=device)
+    smoothed = METHODS["smooth"](rough, content, device=device)
+    yield "A photograph that stays one: PhotoWCT, and closed-form smoothing", [
+        ("content", content), ("style", evening), ("PhotoWCT", rough), ("smoothed", smoothed),
     ]  # fmt: skip
     row = [("style", style)]
     for count in (1, 3, 5):
@@ -128,9 +139,9 @@ def examine(device: str | torch.device | None = None) -> bool:
 def _try(method: Callable, device: torch.device) -> tuple[bool, str]:
     """(does it work, what it came to) of a method on two small pictures."""
     required = [o.name for o in options(method) if isinstance(o.allowed, Picture) and o.required]
-    pictures = dict(zip(required, ("china", "stained-glass"), strict=False))
-    steps = {"steps": 40} if any(o.name == "steps" for o in options(method)) else {}
-    made = method(**pictures, size=160, **steps, device=device)
+    tried = [samples.load(name, size=160) for name in ("china", "flower")]  # of one size, as smoothing needs them
+    small = {o.name: value for o in options(method) for name, value in (("steps", 40), ("size", 160)) if o.name == name}
+    made = method(**dict(zip(required, tried, strict=False)), **small, device=device)
     if isinstance(made, Tensor):
         fine = bool(made.isfinite().all()) and float(made.std()) > 0.01
         return fine, "works" if fine else "PROBLEM: there is no picture in the result"
@@ -149,7 +160,8 @@ def _version(package: str) -> str:
 def _weights_note(name: str) -> str:
     if name == "mini":
         load_encoder("mini", device="cpu")
-        return f"in the package ({(WEIGHTS / 'mini.safetensors').stat().st_size / 1e6:.1f} MB)"
+        own, decoders = ((WEIGHTS / f"mini{part}.safetensors").stat().st_size / 1e6 for part in ("", "-decoders"))
+        return f"in the package ({own:.1f} MB, its decoders {decoders:.1f} MB)"
     if name == "laplacian":
         return "needs none"
     if name.startswith("vgg19-"):

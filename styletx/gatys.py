@@ -19,6 +19,7 @@ from .objective import Energy, Match, Objective, View
 from .options import Choice, Number, Picture, check_options
 from .samples import picture
 from .synthesis import Run, synthesize
+from .wct import wct
 
 CONTENT_LAYERS = ("relu3_1", "relu4_2")  # relu4_2 alone, as in the paper, lets faces and windows dissolve
 PAPER_CONTENT_LAYER = "relu4_2"
@@ -55,7 +56,7 @@ def gatys(
     ] = None,
     loss: Annotated[str, Choice(tuple(STYLE_LOSSES), help="what style is: the loss that compares it")] = "gram",
     start: Annotated[
-        str | Tensor, Choice(("content", "noise", "style"), help="what the optimisation starts from")
+        str | Tensor, Choice(("content", "noise", "style", "wct"), help="what the optimisation starts from")
     ] = "content",
     encoder: Annotated[
         str | Encoder, Choice(("mini", "vgg19", "vgg16", "vgg19-small"), help="the network that looks")
@@ -82,7 +83,7 @@ def gatys(
     light. With one style, `style_mask` says where in it each region finds its style. A mask of another size is
     stretched over its picture; a region too small for a deep layer asks for nothing there. `keep_colours="luminance"`
     keeps the content's colours and paints its brightness only, `"matched"` gives the painting the content's colours
-    first (lecture 06).
+    first (lecture 06). `start="wct"` goes on from what whitening and colouring make in a second (lecture 10).
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
     given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
@@ -106,11 +107,7 @@ def gatys(
         raise ValueError("loss, mask: the reshuffle loss knows no regions; take mrf")
     styles, view, output = colour_control(keep_colours, content, styles)
     if recipe == "paper":
-        if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
-            raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")
-        network = load_encoder(
-            encoder if isinstance(encoder, Encoder) else "vgg19", pooling="avg", normalised=True, device=device
-        )
+        network = load_encoder(paper_encoder(encoder), pooling="avg", normalised=True, device=device)
         terms = [
             Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
             Match(_raw(gram_loss, "style"), styles[0], style_layers, weight=1e3, scale=style_scale, name="style"),
@@ -123,11 +120,14 @@ def gatys(
             style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=STYLE_LOSSES[loss][0],
             mix=mix, where=where, view=view,
         )  # fmt: skip
-    _check_side(network, "content", content, content_layers, 1)
+    check_side(network, "content", content, content_layers, 1)
     for one in styles:
-        _check_side(network, "style", one, style_layers, STYLE_LOSSES[loss][0].least)
+        check_side(network, "style", one, style_layers, STYLE_LOSSES[loss][0].least)
     size_of = fit_size(*content.shape[-2:], longer=size)
-    if isinstance(start, str):
+    if start == "wct":
+        mask, style_mask = where or (None, None)
+        start = wct(content, styles, size=size, mix=mix, mask=mask, style_mask=style_mask, device=device)
+    elif isinstance(start, str):
         start = {
             "content": content,
             "style": resize(styles[0], size_of),
@@ -140,7 +140,14 @@ def gatys(
     )  # fmt: skip
 
 
-def _check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: int) -> None:
+def paper_encoder(encoder: str | Encoder) -> str | Encoder:
+    """VGG-19, which papers' own numbers are for, by name or as given; ValueError where another one was asked for."""
+    if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
+        raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")
+    return encoder if isinstance(encoder, Encoder) else "vgg19"
+
+
+def check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: int) -> None:
     """ValueError for a picture with too few pixels to have the features it is asked for."""
     height, width = image.shape[-2:]
     least = max(encoder.smallest(layer, positions) for layer in encoder.check_layers(layers))

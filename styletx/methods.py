@@ -10,11 +10,24 @@ from torch import Tensor
 
 from . import __version__, images, samples
 from .classics import reinhard
+from .deep_photo import deep_photo
 from .gatys import gatys
 from .inversion import invert
 from .options import Picture, options
+from .photo_wct import photo_wct
+from .smoothing import smooth
+from .wct import adain, wct
 
-METHODS: dict[str, Callable] = {"gatys": gatys, "invert": invert, "reinhard": reinhard}
+METHODS: dict[str, Callable] = {
+    "gatys": gatys,
+    "invert": invert,
+    "reinhard": reinhard,
+    "wct": wct,
+    "adain": adain,
+    "photo": photo_wct,
+    "smooth": smooth,
+    "deep-photo": deep_photo,
+}
 
 
 class RecordError(ValueError):

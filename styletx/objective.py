@@ -33,8 +33,9 @@ class Match:
     """One loss between a picture and a reference, at some layers of an encoder.
 
     reference: a picture (1, 3, H, W), or several: with `where`, one for each region; without, a mixture.
-    mix: how much of each reference is in a mixture (default: of all alike); only the proportions count.
-    A region with less weight than one position of a layer, in picture or reference, asks for nothing there.
+    mix: how much of each reference is in a mixture, or how much each region counts (default: all alike); only the
+    proportions count. A region with less weight than one position of a layer, in picture or reference, asks for
+    nothing there.
     layers: a name, several names (equal weights that add up to 1), or {name: weight}.
     where: masks (1, K, H, W) of the picture and of the reference(s), for K regions; either may be None.
     view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale). A map of
@@ -64,14 +65,27 @@ class Match:
         """The references as a list, one for each region where there are regions."""
         return [self.reference] if isinstance(self.reference, Tensor) else list(self.reference)
 
+    def regions(self) -> int:
+        """How many regions the masks have; 0 without masks."""
+        return max((mask.shape[1] for mask in self.where or () if mask is not None), default=0)
+
 
 @dataclass(frozen=True)
 class Energy:
-    """A function of the picture alone, without a reference; its value counts as it is."""
+    """A function of the picture alone, without a reference; its value counts as it is.
 
-    function: Callable[[Tensor], Tensor]
+    at: where the function depends on the size, what makes it, (size, device) → function; called once per level.
+    Raises ValueError unless one of the two is given.
+    """
+
+    function: Callable[[Tensor], Tensor] | None = None
     weight: float = 1.0
     name: str = ""
+    at: Callable[[tuple[int, int], torch.device], Callable[[Tensor], Tensor]] | None = None
+
+    def __post_init__(self):
+        if (self.function is None) == (self.at is None):
+            raise ValueError("function, at: an energy is either a function of pictures or what makes one for a size")
 
 
 class Objective:
@@ -88,15 +102,13 @@ class Objective:
         self.terms: list[Match | Energy] = []
         taken: set[str] = set()
         for term in terms:
-            name = term.name or (term.loss.name if isinstance(term, Match) else term.function.__name__)
+            name = term.name or (term.loss.name if isinstance(term, Match) else (term.function or term.at).__name__)
             weights = [term.weight, *(term.layer_weights().values() if isinstance(term, Match) else ())]
             for weight in weights:
                 if not math.isfinite(weight) or weight < 0:
                     raise ValueError(f"weight: {weight} of {name}; it must be a number that is not negative")
-            if isinstance(term, Match) and term.mix is not None and term.where is not None:
-                raise ValueError(f"mix, where: {name} is either a mixture or has regions")
-            if isinstance(term, Match) and term.where is None:
-                _proportions(term)
+            if isinstance(term, Match):
+                _shares(term)
             number = 2
             while name in taken:
                 name, number = f"{name.rstrip('0123456789 ')} {number}", number + 1
@@ -128,7 +140,11 @@ class Level:
         self.size = tuple(size)
         self.encoder = encoder
         self.device = encoder.device
-        self.energies = [term for term in objective.terms if isinstance(term, Energy) and term.weight]
+        self.energies = [
+            (term.name, term.weight, term.at(self.size, self.device) if term.at else term.function)
+            for term in objective.terms
+            if isinstance(term, Energy) and term.weight
+        ]
         self.matches = [
             _Bound(term, self.size, encoder, self.device, objective.relative)
             for term in objective.terms
@@ -142,7 +158,7 @@ class Level:
             layers = list(dict.fromkeys(layer for weights in asked for layer in weights))
             seen[encoder, view] = encoder(view(image) if view else image, layers)
         values = {bound.name: bound(seen[bound.encoder, bound.view]) for bound in self.matches}
-        return values | {energy.name: energy.weight * energy.function(image) for energy in self.energies}
+        return values | {name: weight * energy(image) for name, weight, energy in self.energies}
 
     def update(self, image: Tensor, steps: int) -> bool:
         """After so many steps of the optimiser: targets that are due are drawn, reassigned or taught anew.
@@ -166,11 +182,21 @@ def _is_due(part: object, steps: int) -> bool:
     return every > 0 and steps % every == 0
 
 
-def _proportions(match: Match) -> list[float]:
-    count = len(match.references())
-    mix = [1.0] * count if match.mix is None else list(match.mix)
+def _shares(match: Match) -> list[float]:
+    """What each region, or each reference of a mixture, counts: proportions, but 1 for every region if none are given.
+
+    Raises ValueError for a mix that does not fit.
+    """
+    regions = match.regions()
+    count = regions or len(match.references())
+    if match.mix is None:
+        return [1.0 if regions else 1 / count] * count
+    mix = list(match.mix)
     if len(mix) != count or not all(math.isfinite(m) and m >= 0 for m in mix) or not sum(mix) > 0:
-        raise ValueError(f"mix: {mix} for {count} references; one number each, none negative, not all 0")
+        what = "regions" if regions else "references"
+        raise ValueError(f"mix: {mix} for {count} {what}; one number each, none negative, not all 0")
+    if regions and match.loss.stacked:
+        raise ValueError(f"mix: {match.loss.name} compares all regions at once, so that none counts by itself")
     return [share / sum(mix) for share in mix]
 
 
@@ -192,13 +218,13 @@ class _Bound:
         layers = self.encoder.check_layers(self.weights or match.layer_weights())
         mask, reference_mask = match.where or (None, None)
         references = [r.to(device) for r in match.references()]
-        regions = max((m.shape[1] for m in (mask, reference_mask) if m is not None), default=0)
+        regions = match.regions()
         if regions and len(references) not in (1, regions):
             raise ValueError(f"where: {regions} regions for {len(references)} references; one each, or one for all")
-        self.mix = None if regions else _proportions(match)
         self.stacked = self.loss.stacked and bool(regions)
         self.regional = bool(regions) and not self.stacked
         self.count = regions if self.regional else len(references)
+        shares = _shares(match)[: self.count]
 
         blank = torch.zeros(1, 3, *size, device=device)
         empty = self.encoder(self.view(blank) if self.view else blank, layers)
@@ -210,7 +236,7 @@ class _Bound:
         self.targets: dict[str, list] = {}
         self.shares: dict[str, list[float]] = {}
         for layer in layers:
-            self.targets[layer], self.shares[layer] = [], list(self.mix or [1.0] * self.count)
+            self.targets[layer], self.shares[layer] = [], list(shares)
             for k in range(self.count):
                 features = seen[k if len(seen) > 1 else 0][layer]
                 weights = None

@@ -1,11 +1,11 @@
-"""Regions of pictures: masks from files, or found by clustering deep features (lectures 06, 11 and 12).
+"""Regions of pictures: masks from files, by clustering deep features, or by a network (lectures 06, 11 and 12).
 
 Masks of K regions are (1, K, H, W) in [0, 1], and add up to 1 at every pixel.
 """
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,14 +13,35 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from .encoders import Encoder, load_encoder
-from .images import ImageError, resize, to_array
+from .devices import pick_device
+from .dissection import Dissection
+from .encoders import Affine, Encoder, load_encoder
+from .images import ImageError, fit_size, resize, to_array
+from .matting import matting_stencil
 from .samples import picture
 
 NEAR = 32  # colours of a mask that are no further apart, in steps of 1/255, are one label
 RARE = 0.002  # a colour on less of the flat places is noise
 FAR = 0.2  # of the picture may be no label's colour (blurred edges); more than that is a photograph
 MOST = 16  # labels of a mask: a picture with more colours is a photograph
+PRESENT = 0.01  # of a picture a label has to cover, or the picture is said not to have it
+SEGMENTER = "nvidia/segformer-b0-finetuned-ade-512-512"  # ADE20K's 150 classes; its licence is for research only
+# What looks alike is one region (Luan et al. 2017, section 4, merge "lake, river, ocean, water" and others).
+ALIKE = {
+    "sky": ("sky",),
+    "water": ("water", "sea", "river", "lake", "waterfall", "swimming pool", "fountain"),
+    "plants": ("tree", "plant", "palm", "flower", "grass", "field"),
+    "mountains": ("mountain", "hill", "rock", "land"),
+    "ground": ("earth", "sand", "dirt track", "path", "road", "sidewalk", "runway", "floor", "rug", "stage"),
+    "buildings": ("building", "house", "skyscraper", "hovel", "tower", "wall", "windowpane", "door", "column", "awning",
+                  "bridge", "pier", "fence", "railing", "stairs", "stairway", "step", "booth", "tent", "grandstand"),
+    "people": ("person", "apparel", "flag"),
+    "vehicles": ("car", "bus", "truck", "van", "boat", "ship", "airplane", "minibike", "bicycle"),
+}  # fmt: skip
+
+
+class SegmentError(ValueError):
+    """A segmentation network that cannot be had, or that finds nothing in common."""
 
 
 def read_masks(*sources: str | os.PathLike | Tensor, argument: str = "mask") -> list[Tensor]:
@@ -144,3 +165,114 @@ def from_labels(labels: Tensor, size: tuple[int, int], count: int) -> Tensor:
         return masks
     soft = F.interpolate(masks, size=size, mode="bicubic", align_corners=False)
     return F.one_hot(soft[0].argmax(0), count).permute(2, 0, 1)[None].float()
+
+
+def semantic(
+    *pictures: Tensor,
+    model: str | Callable = SEGMENTER,
+    alike: Mapping[str, Sequence[str]] = ALIKE,
+    size: int = 512,
+    device: str | torch.device | None = None,
+) -> tuple[list[str], list[Tensor]]:
+    """Regions that a segmentation network names: (names, masks (1, K, H, W) of each picture).
+
+    model: a name at huggingface.co (fetched once, with `pip install "styletx[segment]"`), or a loaded model of
+    transformers. Classes that look `alike` are one; what is in no group is "other". The first picture's labels are
+    chosen among those the others have, so that none is an orphan; what only the others have is in no region. Raises
+    SegmentError where the model cannot be had. Source: Luan et al. 2017, section 3.
+    """
+    model = _segmenter(model) if isinstance(model, str) else model
+    device = pick_device(device)
+    names = [
+        str(model.config.id2label[k]).split(",")[0].split(";")[0].strip() for k in range(len(model.config.id2label))
+    ]
+    group_of = {name: group for group, members in alike.items() for name in members}
+    groups = list(dict.fromkeys([*alike, "other"]))
+    member = torch.tensor([[group_of.get(name, "other") == group for name in names] for group in groups]).float()
+    seen = [_scores(model.to(device).eval(), p, member.to(device), size).cpu() for p in pictures]
+    masks = [F.one_hot(scores[0].argmax(0), len(groups)).permute(2, 0, 1)[None].float() for scores in seen]
+    there = torch.stack([m.mean((0, 2, 3)) >= PRESENT for m in masks[1:] or masks]).all(0)
+    if not there.any():
+        raise SegmentError(f"pictures: no region of {', '.join(groups)} is in all but the first; take other pictures")
+    first = F.one_hot(seen[0][0, there].argmax(0), int(there.sum())).permute(2, 0, 1)[None].float()
+    found = [group for group, kept in zip(groups, there.tolist(), strict=True) if kept]
+    return found, [first, *(m[:, there] for m in masks[1:])]
+
+
+def _segmenter(name: str) -> Callable:
+    try:
+        from transformers import AutoModelForSemanticSegmentation
+    except ImportError:
+        raise SegmentError(
+            f'model: {name} needs transformers, which is not here; pip install "styletx[segment]", or take cluster'
+        ) from None
+    try:
+        return AutoModelForSemanticSegmentation.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise SegmentError(f"model: {name} could not be fetched ({reason}); connect once, or take cluster") from error
+
+
+@torch.no_grad()
+def _scores(model: Callable, image: Tensor, member: Tensor, size: int) -> Tensor:
+    """The probability of each group at each pixel, (1, groups, H, W)."""
+    small = resize(image, tuple(max(32, round(side / 32) * 32) for side in fit_size(*image.shape[-2:], longer=size)))
+    prepare = Affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    logits = model(pixel_values=prepare(small.cpu()).to(member.device)).logits
+    scores = torch.einsum("gn,bnhw->bghw", member, logits.softmax(1))
+    return F.interpolate(scores, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def without_orphans(masks: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Masks of a picture and of its reference, (1, K, H, W) and (1, K, h, w), with the regions that both have.
+
+    A region that covers less than 1% of the reference is an orphan: its pixels get the label of the nearest pixel that
+    keeps its own. What only the reference has is left out. Without a common region all is one. Source: Luan et al.
+    2017, section 3, choose the picture's labels among the reference's.
+    """
+    kept = (reference.mean((0, 2, 3)) >= PRESENT) & (masks.mean((0, 2, 3)) > 0)
+    stays = kept[masks[0].argmax(0)]
+    if not stays.any():
+        return torch.ones_like(masks[:, :1]), torch.ones_like(reference[:, :1])
+    rows, columns = ndimage.distance_transform_edt(~stays.cpu().numpy(), return_distances=False, return_indices=True)
+    nearest = masks[0].argmax(0).cpu()[torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
+    given = F.one_hot(nearest, masks.shape[1]).permute(2, 0, 1)[None].to(masks)
+    homeless = masks[:, ~kept].sum(1, keepdim=True)
+    return (masks + homeless * given)[:, kept], reference[:, kept]
+
+
+def merge(masks: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+    """Masks (1, K, H, W) with the regions of each group added up: (1, len(groups), H, W).
+
+    Raises ValueError where a region is in no group or in two.
+    """
+    named = sorted(k for group in groups for k in group)
+    if named != list(range(masks.shape[1])):
+        raise ValueError(f"groups: {[list(g) for g in groups]}; each of the {masks.shape[1]} regions belongs to one")
+    return torch.cat([masks[:, list(group)].sum(1, keepdim=True) for group in groups], 1)
+
+
+def refine(
+    masks: Tensor, image: Tensor, fidelity: float = 0.1, smoother: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """Noisy masks (1, K, H, W) made to follow the picture's edges; they add up to 1 again.
+
+    Minimises Σ_k m_kᵀ L m_k + c·|m_k − m⁰_k|², so (L + c) m = c m⁰, with the matting Laplacian L of the picture and
+    c the fidelity: of each label what is locally affine in the colours stays (the slides' conditional random field does
+    this with hard labels). `smoother` does it instead, if given: a map of pictures with K channels, such as a
+    prepared closed-form smoothing. Raises ValueError for masks of another size than the picture's, and for c ≤ 0.
+    """
+    size = tuple(image.shape[-2:])
+    if tuple(masks.shape[-2:]) != size:
+        raise ValueError(f"masks: {tuple(masks.shape[-2:])} for a picture of {size}; they must have its size")
+    if not (math.isfinite(fidelity) and fidelity > 0):
+        raise ValueError(f"fidelity: {fidelity}; it must be a positive number")
+    if smoother is None:
+        laplacian = matting_stencil(image)
+        laplacian.centre().add_(fidelity)
+        found = Dissection(laplacian).solve(fidelity * masks[0].flatten(1).T.double())
+        found = found.T.view(masks.shape).to(masks)
+    else:
+        found = smoother(masks).to(masks)
+    found = found.clamp(min=0)
+    return found / found.sum(1, keepdim=True).clamp(min=1e-12)

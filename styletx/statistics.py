@@ -27,7 +27,23 @@ def gram(features: Tensor, weights: Tensor | None = None) -> Tensor:
     if weights is None:
         return cloud @ cloud.mT / cloud.shape[-1]
     weights = weights.flatten(2)
-    return (cloud * weights) @ cloud.mT / weights.sum(-1, keepdim=True).clamp(min=TINY)
+    return _WeightedProduct.apply(cloud, weights) / weights.sum(-1, keepdim=True).clamp(min=TINY)
+
+
+class _WeightedProduct(torch.autograd.Function):
+    """Σ_k w_k f_k f_kᵀ, keeping no weighted copy of the features for the way back: K regions share one copy."""
+
+    @staticmethod
+    def forward(ctx, cloud: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(cloud, weights)
+        return (cloud * weights) @ cloud.mT
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        cloud, weights = ctx.saved_tensors
+        pulled = (slope + slope.mT) @ cloud
+        asked = ctx.needs_input_grad[1]
+        return pulled * weights, (pulled * cloud / 2).sum(1, True).sum_to_size(weights.shape) if asked else None
 
 
 def mean(features: Tensor, weights: Tensor | None = None) -> Tensor:

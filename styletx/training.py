@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -44,12 +45,14 @@ def fit(
     rate: float = 1e-3,
     clip: float = 1.0,
     seed: int = 0,
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     keep: dict[str, Stateful] | None = None,
     checkpoint: Path | None = None,
     every: int = 250,
 ) -> Iterator[Progress]:
-    """Minimise the sum of `losses(generator)` over the modules' parameters with AdamW, one yield per step.
+    """Minimise the sum of `losses(generator)` over the modules' parameters, one yield per step.
 
+    `optimizer(parameters, lr=rate)` makes the optimiser; without one it is AdamW with a weight decay of 10⁻⁴.
     `losses` draws its own batch with the generator it is given, and returns the terms by name. With a `checkpoint`
     file, everything (modules, optimiser, generator, and what `keep` names) is saved every `every` steps and at the
     end, and a later call with the same file goes on from there, to the same weights as an uninterrupted one.
@@ -59,7 +62,8 @@ def fit(
     if steps < 1:
         raise ValueError(f"steps: {steps} is not a number of steps; it must be at least 1")
     parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-4)
+    make = optimizer or partial(torch.optim.AdamW, weight_decay=1e-4)
+    optimiser = make(parameters, lr=rate)
     generator = torch.Generator().manual_seed(seed)
     parts: dict[str, Stateful] = {**modules, "optimiser": optimiser, **(keep or {})}
     first = 0

@@ -67,6 +67,51 @@ def test_a_direct_method_from_the_shell(tmp_path):
     assert torch.equal(images.read(out), images.read(copy))
 
 
+@pytest.mark.parametrize("name", ["wct", "adain", "photo"])
+def test_one_shot_from_the_shell_and_again(name, tmp_path):
+    out, copy = tmp_path / "out.png", tmp_path / "copy.png"
+    call = [name, "china", "coffee", "-o", str(out), "--size", "97", "--strength", "0.5", "--device", "cpu", "--quiet"]
+    assert cli.main(call) == 0
+    assert images.read(out).shape[-1] == 97 and images.read_record(out)["arguments"]["strength"] == 0.5
+    assert cli.main(["again", str(out), "-o", str(copy), "--device", "cpu"]) == 0
+    assert torch.equal(images.read(out), images.read(copy))
+
+
+def test_smoothing_from_the_shell(tmp_path, capsys):
+    content, rough, out = (tmp_path / f"{name}.png" for name in ("content", "rough", "out"))
+    china = samples.load("china", size=96)
+    images.write(china, content)
+    noise = torch.randn(china.shape, generator=torch.Generator().manual_seed(0))
+    images.write((china + 0.1 * noise).clamp(0, 1), rough)
+    assert cli.main(["smooth", str(rough), str(content), "-o", str(out), "--quiet"]) == 0
+    before, after = ((images.read(one) - china).square().mean() for one in (rough, out))
+    assert after < before / 2
+    capsys.readouterr()
+    assert cli.main(["smooth", str(rough), str(content), "-o", str(out), "--alpha", "1"]) == 2
+    assert "alpha" in capsys.readouterr().err
+    assert cli.main(["smooth", str(rough), "astronaut", "-o", str(out)]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_bad_masks_from_the_shell(tmp_path, capsys):
+    """Of another mode, with labels that do not fit, a photograph: one line each."""
+    halves, thirds, grey = (tmp_path / f"{name}.png" for name in ("halves", "thirds", "grey"))
+    picture = torch.zeros(1, 3, 40, 60)
+    picture[..., 30:] = 1
+    images.write(picture, halves)
+    picture[..., :20] = 0.5
+    images.write(picture, thirds)
+    images.write(torch.full((1, 3, 40, 60), 0.5), grey)
+    out = tmp_path / "o.png"
+    for name in ("wct", "photo"):
+        for masks in ((halves, thirds), (grey, grey), ("coffee", halves)):
+            call = [name, "china", "coffee", "-o", str(out), "--mask", str(masks[0]), "--style-mask", str(masks[1])]
+            assert cli.main(call) == 2
+            message = capsys.readouterr().err
+            assert message.startswith(f"styletx {name}: mask") and len(message.strip().splitlines()) == 1, message
+    assert not out.exists()
+
+
 def test_again_refuses_a_changed_or_lost_input(tmp_path, capsys):
     photo, out = tmp_path / "photo.png", tmp_path / "out.png"
     images.write(samples.load("coffee", size=64), photo)
@@ -178,7 +223,7 @@ def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("styletx.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
     monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
     page = write_demo(tmp_path / "demo.html", size=64, device="cpu").read_text()
-    assert page.count("data:image/jpeg;base64,") == 3 * 3 + 4 + 5 + 4
+    assert page.count("data:image/jpeg;base64,") == 3 * 3 + 4 + 4 + 4 + 5 + 4
     assert page.count('alt="') == page.count("<img ") and "http" not in page
 
 

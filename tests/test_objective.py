@@ -115,6 +115,46 @@ def test_mixture_of_one_style_with_itself_is_that_style(pictures, mini):
     assert float(one) == pytest.approx(float(two), rel=1e-5)
 
 
+def test_regions_count_as_much_as_they_are_told(pictures, mini):
+    """mix of regions: proportions of what each costs alone."""
+    photo, style = pictures
+    size = tuple(photo.shape[-2:])
+    left = torch.zeros(1, 1, *size)
+    left[..., : size[1] // 3] = 1
+    masks = torch.cat([left, 1 - left], 1)
+
+    def cost(mix):
+        match = Match(gram_loss, style, "relu2_1", where=(masks, None), mix=mix)
+        return float(Objective(match, relative=False).at(size, mini)(photo)["gram"])
+
+    first, second = cost((1, 0)), cost((0, 1))
+    assert cost((3, 1)) == pytest.approx((3 * first + second) / 4, rel=1e-5)
+    assert cost(None) == pytest.approx(first + second, rel=1e-5)
+    with pytest.raises(ValueError, match="mix: .* for 2 regions"):
+        cost((1, 1, 1))
+    with pytest.raises(ValueError, match="mix: semantic"):
+        Objective(Match(semantic_loss(), style, "relu2_1", where=(masks, masks), mix=(1, 1)))
+
+
+def test_an_energy_may_depend_on_the_size(mini):
+    """at: called once per level, with its size; by hand, the sum over the picture instead of the mean."""
+    calls = []
+
+    def total(size, device):
+        calls.append((size, str(device)))
+        return lambda image: image.mean() * 3 * size[0] * size[1]
+
+    objective = Objective(Energy(at=total, weight=0.5), Energy(total_variation))
+    for size in ((20, 30), (40, 61)):
+        level = objective.at(size, mini)
+        values = [float(level(torch.full((1, 3, *size), fill))["total"]) for fill in (0.25, 1.0)]
+        assert values == pytest.approx([0.5 * 3 * size[0] * size[1] * fill for fill in (0.25, 1.0)])
+    assert calls == [((20, 30), "cpu"), ((40, 61), "cpu")]
+    for wrong in (dict(), dict(function=total_variation, at=total)):
+        with pytest.raises(ValueError, match="function, at"):
+            Energy(**wrong)
+
+
 def test_views_come_before_the_encoder(pictures, mini):
     photo, _ = pictures
     flip = torch.Tensor.flip

@@ -14,9 +14,11 @@ PACKAGE = ROOT / "styletx"
 
 # From the ground up: a module imports from its own floor and from those below, never from above.
 FLOORS = [
-    ["devices", "images", "options", "samples", "scenes", "styles"],
-    ["encoders", "statistics", "matting"],
-    ["losses", "memory", "networks", "segments"],
+    ["devices", "images", "options", "relight", "samples", "scenes", "styles"],
+    ["encoders", "graph", "statistics", "transforms"],
+    ["dissection"],
+    ["matting", "schwarz"],
+    ["losses", "memory", "networks", "smoothing", "segments"],
     ["objective", "strokes"],
     ["synthesis", "training"],
     ["classics", "control", "inversion", "gatys", "wct", "photo_wct", "deep_photo", "video", "stereo", "audio"],

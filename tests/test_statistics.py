@@ -47,6 +47,25 @@ def test_weights_are_a_sample():
     assert torch.equal(gram(features, 0 * mask), torch.zeros(1, 3, 3, dtype=F64))  # an empty region's stated value
 
 
+def test_gradient_of_a_weighted_gram():
+    """Its way back is written by hand: against differences, in the features and in the weights; two in a batch."""
+    features, weights = (
+        random(2, 3, 3, 4).requires_grad_(True),
+        random(1, 1, 3, 4, seed=1).square().requires_grad_(True),
+    )
+    assert torch.autograd.gradcheck(gram, (features, weights))
+    assert torch.autograd.gradgradcheck(gram, (features, weights))
+
+
+def test_weighted_grams_keep_no_copies_of_the_features():
+    """What autograd keeps for twenty regions: the features once, and a mask for each."""
+    features, kept = random(1, 16, 8, 8).requires_grad_(True), {}
+    masks = [random(1, 1, 8, 8, seed=k).square() for k in range(20)]
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.setdefault(t.data_ptr(), t), lambda t: t):
+        sum(gram(features, mask).sum() for mask in masks)
+    assert sum(t.numel() for t in kept.values()) <= features.numel() + sum(m.numel() + 256 + 1 for m in masks)
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
 def test_gram_is_symmetric_and_positive(channels, height, width):

@@ -77,3 +77,15 @@ def test_trouble_is_named():
     broken = {"fine": lambda: model.weight.sum(), "sick": lambda: model.weight.sum() * float("nan")}
     with pytest.raises(FloatingPointError, match="sick"):
         next(fit(lambda g: {name: f() for name, f in broken.items()}, {"model": model}, steps=1))
+
+
+def test_another_optimiser_can_be_given():
+    """One step of plain gradient descent on ½w², by hand: w − rate·w."""
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, 0.2)
+    steps = fit(
+        lambda generator: {"square": module.weight.square().sum() / 2},
+        {"module": module}, steps=1, rate=0.1, optimizer=torch.optim.SGD,
+    )  # fmt: skip
+    assert next(steps).number == 1
+    assert float(module.weight.detach()) == pytest.approx(0.2 - 0.1 * 0.2)

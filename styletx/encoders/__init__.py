@@ -7,11 +7,21 @@ The encoder runs once for all layers asked for, and stops at the deepest of them
 
 from .laplacian import Laplacian
 from .network import Affine, Encoder, EncoderError, normalise, vgg_steps
-from .pretrained import NAMES, NORMALISATION_PHOTOS, WEIGHTS, load_encoder, mini_encoder, read_weights
+from .pretrained import (
+    NAMES,
+    NORMALISATION_PHOTOS,
+    VGG_BLOCKS,
+    WEIGHTS,
+    load_encoder,
+    mini_encoder,
+    public_encoder,
+    read_weights,
+)
 
 __all__ = [
     "NAMES",
     "NORMALISATION_PHOTOS",
+    "VGG_BLOCKS",
     "WEIGHTS",
     "Affine",
     "Encoder",
@@ -20,6 +30,7 @@ __all__ = [
     "load_encoder",
     "mini_encoder",
     "normalise",
+    "public_encoder",
     "read_weights",
     "vgg_steps",
 ]

@@ -116,15 +116,25 @@ def _torchvision(name: str, pooling: str, weights: str | Path | None) -> Encoder
 
 
 def _public(name: str, pooling: str, weights: str | Path | None) -> Encoder:
-    """vgg19-small and vgg19-normalised: public weights whose first 1×1 convolution makes BGR 0–255 minus mean."""
-    small = name == "vgg19-small"
-    channels, last = ((16, 32, 64, 128, 128), "relu5_1") if small else ((64, 128, 256, 512, 512), "relu3_1")
-    steps = vgg_steps(channels, VGG_BLOCKS["vgg19"], pooling, padding_mode="reflect", last=last)
+    """vgg19-small and vgg19-normalised, as deep as they go."""
+    return public_encoder(name, "relu5_1" if name == "vgg19-small" else "relu3_1", pooling, weights)
+
+
+def public_encoder(name: str, last: str, pooling: str = "max", weights: str | Path | None = None) -> Encoder:
+    """A public encoder that ends at `last` (relu1_1 … relu5_1): each level has a file and weights of its own.
+
+    Their first 1×1 convolution makes BGR from 0 to 255 minus its mean of a picture.
+    """
+    small, level = name == "vgg19-small", int(last[4])
+    channels = (16, 32, 64, 128, 128) if small else (64, 128, 256, 512, 512)
+    if small and level == 1:
+        channels = (24,)
+    blocks = VGG_BLOCKS["vgg19"][:level]
+    steps = vgg_steps(channels[:level], blocks, pooling, padding_mode="reflect", last=last)
     encoder = Encoder(name, steps, nn.Conv2d(3, 3, 1), pooling)
     if weights == "random":
         return _random(encoder)
-    key = "weights/vgg19-small/encoder5.pth" if small else "weights/vgg19-normalised/encoder3.pth"
-    state = read_weights(Path(weights) if weights else samples.fetch(key))
+    state = read_weights(Path(weights) if weights else samples.fetch(f"weights/{name}/encoder{level}.pth"))
     if small:
         state = state["model"]
         old = ["conv0", *(s.replace("_", "") for s in steps if s.startswith("conv"))]

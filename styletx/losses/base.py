@@ -14,12 +14,6 @@ def mean_squared(first: Tensor, second: Tensor) -> Tensor:
     return (first - second).square().mean()
 
 
-def check_whole(name: str, value: int, least: int) -> None:
-    """ValueError naming the argument where its value is no whole number, or below the least."""
-    if isinstance(value, bool) or int(value) != value or value < least:
-        raise ValueError(f"{name}: {value}; it must be a whole number, at least {least}")
-
-
 @dataclass(frozen=True)
 class Loss:
     """distance(statistic(features), statistic(reference)); `loss(features, reference)` gives a scalar.

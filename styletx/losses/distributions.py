@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..graph import check_whole
 from ..statistics import Ranked, at_ranks, match_histograms, moments, ranked, sample
-from .base import Loss, check_whole
+from .base import Loss
 
 Points = tuple[Tensor, Tensor]
 

@@ -2,8 +2,9 @@
 
 from functools import partial
 
+from ..graph import check_whole
 from ..statistics import centred_gram, gram, identity, multiscale_gram, shifted_gram
-from .base import Loss, check_whole, mean_squared
+from .base import Loss, mean_squared
 
 # (1/NM) Σ (F − P)²: the mean, where Gatys et al. write ½ Σ. Source: Gatys, Ecker & Bethge 2016, Eq. 1.
 content_loss = Loss(identity, mean_squared, name="content", aligned=True)

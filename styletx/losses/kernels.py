@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..graph import check_whole
 from ..statistics import sample
-from .base import Loss, check_whole
+from .base import Loss
 
 BLOCK = 2**22  # entries of a kernel matrix that exist at one time: 16 MiB, a size that memory is quickly had for
 MEDIAN_SAMPLE = 1024  # points that the median rule looks at

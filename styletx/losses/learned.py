@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..graph import check_whole
 from ..statistics import identity
-from .base import Loss, check_whole
+from .base import Loss
 
 
 @dataclass

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from .base import Loss, check_whole, mean_squared
+from ..graph import check_whole
+from .base import Loss, mean_squared
 
 BLOCK = 2**24  # entries of a matching matrix that exist at one time: 64 MiB
 ASSIGNED = 1024  # patches that one optimal assignment joins; its time grows with the cube

@@ -17,7 +17,7 @@ from ..encoders import Encoder, load_encoder
 from ..samples import load
 from ..training import fit
 from .judge import PHOTOS
-from .mini import CROP, Pictures, default_photos, folder_pictures
+from .mini import CROP, Pictures, load_photos
 
 LAYERS = ("relu4_1", "relu5_1")
 
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--encoder", nargs="+", default=["mini", "vgg19-small"])
     parser.add_argument("--steps", type=int, default=300)
     options = parser.parse_args(arguments)
-    photos = folder_pictures(options.photos or default_photos(), 192, "photos")
+    photos = load_photos(options.photos)
     encoders = {name: load_encoder(name, device="cpu") for name in options.encoder}
     for name, scores in check(encoders, Pictures(photos, []), options.steps).items():
         print(name, ", ".join(f"{layer} {value:.2f} dB" for layer, value in scores.items()))

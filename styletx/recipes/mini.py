@@ -70,6 +70,19 @@ def default_photos() -> Path:
     return Path(Caltech101(samples.cache_folder() / "caltech", download=True).root) / "101_ObjectCategories"
 
 
+def load_photos(folder: Path | None) -> list[Tensor]:
+    """The photographs of a folder, or Caltech-101's."""
+    return folder_pictures(folder or default_photos(), 192, "photos")
+
+
+def load_paintings(folder: Path | None) -> list[Tensor]:
+    """The paintings of a folder, or the samples', without those that are judged on."""
+    if folder:
+        return folder_pictures(folder, 320, "paintings")
+    known = [n for n in samples.names("painting", showable=True) if n not in HELD_OUT]
+    return [_bytes(samples.load(n), 320) for n in tqdm(known, desc="paintings")]
+
+
 class Pictures:
     """Random crops of photos and of paintings, some of them disturbed."""
 
@@ -390,13 +403,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
-    photos = folder_pictures(options.photos or default_photos(), 192, "photos")
-    if options.paintings:
-        paintings = folder_pictures(options.paintings, 320, "paintings")
-    else:
-        known = [n for n in samples.names("painting", showable=True) if n not in HELD_OUT]
-        paintings = [_bytes(samples.load(n), 320) for n in tqdm(known, desc="paintings")]
-
+    photos, paintings = load_photos(options.photos), load_paintings(options.paintings)
     student = load_random_mini().to(device, memory_format=torch.channels_last)
     learner = Learner(student, Pictures(photos, paintings), device, options.seed)
     for part, layers, steps in (("trunk", TRUE_LAYERS, options.steps), ("deep", DEEP_LAYERS, options.deep_steps)):

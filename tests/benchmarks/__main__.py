@@ -11,7 +11,7 @@ from pathlib import Path
 
 from styletx import pick_device
 
-from . import coarse_to_fine, import_time, losses, memory, step
+from . import coarse_to_fine, import_time, losses, memory, one_shot, smoothing, step
 from .measure import ROOT, conditions
 from .render import PAGE, render
 
@@ -20,6 +20,8 @@ BENCHMARKS = {
     "coarse_to_fine": coarse_to_fine.run,
     "memory": memory.run,
     "losses": losses.run,
+    "one_shot": one_shot.run,
+    "smoothing": smoothing.run,
     "import_time": import_time.run,
 }
 OUT = ROOT / "book" / "_static" / "benchmarks.json"

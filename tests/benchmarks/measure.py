@@ -62,7 +62,7 @@ def ratio(ours: list[float], theirs: list[float], seed: int = 0) -> dict:
 
 def conditions(device: torch.device, quick: bool) -> dict:
     """When, where and with what a benchmark ran; the load is what the machine was doing before."""
-    names = ("torch", "torchvision", "numpy", "pystiche")
+    names = ("torch", "torchvision", "numpy", "scipy", "pystiche", "pymatting")
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         "quick": quick,

@@ -56,6 +56,22 @@ they run in blocks, forward and backward. A value with its gradient, features gi
 them. Where there is no dense partner, its matrices would not fit, or it has none.
 """
 
+ONE_SHOT = """\
+## Whitening and colouring
+
+Decompositions of two covariances in float64, beside singular value decompositions of the same matrices; the whole
+transform, covariances included; and a photograph through all five levels of `mini`.
+"""
+
+SMOOTHING = """\
+## The matting Laplacian and smoothing
+
+The matrix beside pymatting's; then closed-form smoothing of three channels, beside SciPy's factorised solve of the same
+matrix and pymatting's incomplete Cholesky factorisation with conjugate gradients. *First* includes everything from the
+photograph on, *second* is another picture on the same photograph. The difference is the largest to the direct solution,
+on the scale [0, 1].
+"""
+
 IMPORT = """\
 ## Importing
 
@@ -66,7 +82,8 @@ Each time in a fresh interpreter, in turn, after one that is not counted.
 def render(found: dict) -> str:
     """The page as Markdown; a benchmark that has not been run is not mentioned."""
     sections = {"step": (STEP, step), "coarse_to_fine": (COARSE, coarse), "memory": (MEMORY, memory),
-                "losses": (LOSSES, losses), "import_time": (IMPORT, importing)}  # fmt: skip
+                "losses": (LOSSES, losses), "one_shot": (ONE_SHOT, one_shot), "smoothing": (SMOOTHING, smoothing),
+                "import_time": (IMPORT, importing)}  # fmt: skip
     parts = [INTRO]
     if any(record["quick"] for record in found.values()):
         parts.append(
@@ -208,6 +225,35 @@ def losses(result: dict) -> tuple[list[str], str]:
         ]
         tables.append(table(["a picture", "an evaluation", "its memory"], whole))
     return tables, ""
+
+
+def one_shot(result: dict) -> tuple[list[str], str]:
+    """Both comparisons, and the whole picture."""
+    channels, positions = f"{result['channels']} channels", f"{result['positions']:,} positions"
+    named = {
+        "decompositions": f"two decompositions, {channels}",
+        "transform": f"the transform, {channels} × {positions}",
+    }
+    rows = [[text, *(seconds(result[key]["seconds"][which]) for which in ("styletx", "SVD")),
+             interval(result[key]["ratio"])] for key, text in named.items()]  # fmt: skip
+    whole = f"Five levels of `mini` at {result['size']}×{result['size']} px: {seconds(result['whole'])}.\n"
+    return [table(["", "styletx", "by SVD", "ratio"], rows), whole], ""
+
+
+def smoothing(result: dict) -> tuple[list[str], str]:
+    """The Laplacian, then one row for each way of smoothing."""
+    matrix = result["laplacian"]
+    height, width = matrix["size"]
+    first = [f"{height}×{width} px", *(seconds(matrix["seconds"][name]) for name in ("styletx", "pymatting"))]
+    rows = [
+        [f"{row['affinity']}, {row['size'][0]}×{row['size'][1]} px", row["solver"], f"{row['first']:.2f} s",
+         f"{row['second']:.2f} s", f"{row['bytes'] / 2**20:,.0f} MiB",
+         "–" if row["difference"] is None else f"{row['difference']:.0e}"]
+        for row in result["rows"]
+    ]  # fmt: skip
+    head = ["affinity", "solver", "first", "second", "its memory", "difference"]
+    tables = [table(["the matrix", "styletx", "pymatting", "ratio"], [[*first, interval(matrix["ratio"])]])]
+    return [*tables, table(head, rows)], ""
 
 
 def importing(result: dict) -> tuple[list[str], str]:

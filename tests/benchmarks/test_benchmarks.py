@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from styletx import gram_loss, load_encoder
+from styletx.transforms import gaussian, transfer
 
-from . import coarse_to_fine, losses, measure, peer
+from . import coarse_to_fine, losses, measure, one_shot, peer, smoothing
 from .render import render
 
 CPU = torch.device("cpu")
@@ -47,6 +48,27 @@ def test_losses_run_and_are_rendered():
     conditions = measure.conditions(CPU, quick=False)
     page = render({"losses/cpu": conditions | {"result": {"channels": 64, "rows": rows, "whole": []}}})
     assert "| MRF, 64 positions |" in page and "MiB | – | – |" in page
+
+
+def test_the_transform_is_the_one_by_svd():
+    """Singular values of the covariances as an oracle of the whole transform, on clouds of full rank."""
+    content, style = one_shot.clouds(24, 12, CPU)
+    ours, theirs = transfer(content, gaussian(style)), one_shot.by_svd(content, style)
+    assert torch.allclose(ours, theirs, atol=1e-3 * float(theirs.abs().max()))
+
+
+def test_smoothing_and_scipys_factorised_solve_agree_and_are_rendered():
+    rows = [{"solver": name, "affinity": "matting", "size": [24, 32]} for name in ("direct", "factorized")]
+    found = [smoothing.smoothed(row["solver"], "matting", (24, 32), CPU, 2) for row in rows]
+    assert float((found[0][1] - found[1][1]).abs().max()) < 1e-6
+    for row, (seconds, _) in zip(rows, found, strict=True):
+        row |= {"first": seconds[0], "second": seconds[1], "bytes": 2**20, "difference": 1e-9}
+    times = {"median": 0.1, "q1": 0.1, "q3": 0.1, "repetitions": 3}
+    matrix = {"size": [24, 32], "seconds": {"styletx": times, "pymatting": times},
+              "ratio": {"ratio": 1.0, "low": 1.0, "high": 1.0}}  # fmt: skip
+    conditions = measure.conditions(CPU, quick=False)
+    page = render({"smoothing/cpu": conditions | {"result": {"laplacian": matrix, "rows": rows}}})
+    assert "| matting, 24×32 px | factorized |" in page and "100 ms" in page
 
 
 @pytest.mark.parametrize("in_place", [False, True])

@@ -35,6 +35,20 @@ from styletx.widgets import Panel
 Panel("gatys", content="china", style="stained-glass", loss="mmd-linear", size=96, steps=3000,
       main=("loss", "style_weight"))
 """,
+    "wct": """
+from styletx.widgets import Panel
+Panel("wct", content="china", style="stained-glass", size=96)
+""",
+    "smooth": """
+from styletx import load
+from styletx.widgets import Panel
+china = load("china", size=128)
+Panel("smooth", stylised=(china + 0.1 * (china > 0.5)).clamp(0, 1), content=china)
+""",
+    "graph": """
+from styletx.widgets import GraphPanel
+GraphPanel("china")
+""",
     "painter": """
 from styletx.widgets import MaskPainter
 MaskPainter("china", ("first", "second"))

@@ -33,6 +33,53 @@ def test_each_panel_runs_and_stops(name, page, jupyterlab):
     assert not errors
 
 
+@pytest.mark.parametrize("name", ["wct", "smooth"])
+def test_a_direct_method_is_run_again_and_changes(name, page, jupyterlab):
+    """WCT and smoothing have no steps: Run gives the picture at once; another setting, another picture."""
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    open_widget(page, jupyterlab, name)
+    run = page.locator(".stx-buttons").get_by_role("button", name="Run")
+    page.wait_for_function(SHOWN)
+    before = page.evaluate(SHOWN)
+    run.click()
+    page.wait_for_function(CHANGED, arg=before)
+    page.wait_for_function(SAYS, arg="done")
+    first = page.evaluate(SHOWN)
+    handle = page.locator(".stx-set .noUi-handle:visible").first
+    handle.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(500)
+    run.click()
+    page.wait_for_function(CHANGED, arg=first)
+    page.wait_for_function(SAYS, arg="done")
+    assert not errors
+
+
+GRAPH = """() => document.querySelector(".stx-graph figcaption")?.textContent"""
+MOVED = f"before => {{ const now = ({GRAPH})(); return now && now !== before; }}"
+
+
+def test_the_graph_panel_by_click_and_by_keyboard(page, jupyterlab):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    open_widget(page, jupyterlab, "graph")
+    page.locator(".stx-graph svg").wait_for()
+    before = page.evaluate(GRAPH)
+    page.locator(".stx-graph svg").scroll_into_view_if_needed()
+    box = page.locator(".stx-graph svg").bounding_box()
+    page.mouse.click(box["x"] + 0.258 * box["width"], box["y"] + 0.25 * box["height"])
+    page.wait_for_function(MOVED, arg=before)
+    clicked = page.evaluate(GRAPH)
+    assert "column 16" in clicked  # of 64
+    page.locator(".stx-set .noUi-handle:visible").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(MOVED, arg=clicked)
+    assert "weights: row" in page.locator("svg[role=img]").get_attribute("aria-label")
+    assert not errors
+
+
 def share(page, name: str) -> int:
     """Percent of the picture that a part has, from the legend."""
     found = next(text for text in page.evaluate(SHARES) if name in text)

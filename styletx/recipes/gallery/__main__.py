@@ -9,11 +9,11 @@ from tqdm import tqdm
 from ...devices import describe_device
 from ...gallery import FOLDER
 from ...images import show
-from . import control, gatys, inversion, kernels, museum
+from . import control, deep_photo, gatys, inversion, kernels, museum, one_shot
 
 FIGURES = {
     make.__name__: (make, columns)
-    for part in (gatys, inversion, kernels, museum, control)
+    for part in (gatys, inversion, kernels, museum, control, one_shot, deep_photo)
     for make, columns in part.FIGURES.items()
 }
 
