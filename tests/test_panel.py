@@ -135,7 +135,7 @@ def test_stop_is_a_message_too(kernel):
     kernel.click("panel.run_button")
     kernel.until("panel.step is not None")
     kernel.click("panel.stop_button")
-    kernel.until("not panel.running")
+    kernel.until("panel.wait(0)")
     assert kernel.ask("panel.error is None and panel.save_button.disabled is False")
 
 

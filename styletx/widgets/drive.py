@@ -34,7 +34,8 @@ class Job:
 
     def __init__(self, start: Callable[[], Run | Tensor], changed: Callable[["Job"], None]):
         self._start, self._changed = start, changed
-        self._lock, self._halt, self._over = threading.Lock(), threading.Event(), threading.Event()
+        self._lock, self._halt, self._over = threading.Lock(), threading.Event(), False
+        self._told = threading.Event()
         self.run: Run | None = None
         self.step: Step | None = None
         self.image: Tensor | None = None
@@ -45,14 +46,15 @@ class Job:
 
     @property
     def over(self) -> bool:
-        return self._over.is_set()
+        return self._over
 
     @property
     def stopped(self) -> bool:
         return self._halt.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        return self._over.wait(timeout)
+        """Until it is over and `changed` has been told so (the result is on the page); False after `timeout` seconds."""
+        return self._told.wait(timeout)
 
     def stop(self) -> None:
         """End at the next evaluation; safe from any thread."""
@@ -74,7 +76,11 @@ class Job:
             self._end()
         finally:
             self._lock.release()
-        self._changed(self)
+        try:
+            self._changed(self)
+        finally:
+            if self.over:
+                self._told.set()
         return not self.over
 
     def advance_for(self, seconds: float) -> None:
@@ -126,7 +132,7 @@ class Job:
             spent = self.step.evaluations if self.step else self.total
             self._keep(self.image, spent, f"result, {spent} evaluations" if self.step else "result")
         self.took = time.monotonic() - self.began
-        self._over.set()
+        self._over = True
 
     @property
     def history(self) -> list[tuple[int, int, dict[str, float]]]:
