@@ -18,7 +18,8 @@ from ..encoders import VGG_BLOCKS, WEIGHTS, Encoder, EncoderError, load_encoder,
 
 # `mini`'s decoders are wider near the pixels than `mini` is, and a layer shorter in the deep blocks.
 WIDTHS, COUNTS = (32, 64, 96, 112, 128), (2, 2, 3, 3, 1)
-# relu1_1 has 16 channels, cut off at 0: the best linear convolution (least squares) gets 33 dB out of them.
+# relu1_1 has 16 channels, cut off at 0: the best linear convolution (least squares) gets 33 dB out of them. Unpooling
+# puts 16 channels there too, three of four values zero.
 FIRST_COUNT = 3
 LEVELS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 UPSAMPLING = ("nearest", "unpool", "transposed")
@@ -31,7 +32,8 @@ class Decoder(nn.Module):
     """Convolutions from a layer of block b back to the picture: an encoder in reverse, with one of three ways up.
 
     channels: of the features. widths, counts: of the convolutions in block 1 … b, as in the encoder; the last one of a
-    block gives the next one's width, or the picture. Between two blocks stands a way up, for the encoder's pooling.
+    block gives the next one's width (`pooled`: the encoder's, where unpooling needs as many channels as there are
+    switches), or the picture. Between two blocks stands a way up, for the encoder's pooling.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Decoder(nn.Module):
         counts: Sequence[int],
         upsampling: str = "nearest",
         last_relu: bool = False,
+        pooled: Sequence[int] | None = None,
     ):
         super().__init__()
         if upsampling not in UPSAMPLING:
@@ -48,7 +51,7 @@ class Decoder(nn.Module):
         self.upsampling, self.last_relu = upsampling, last_relu
         self.steps = nn.ModuleDict()
         for block in range(len(widths), 0, -1):
-            after = widths[block - 2] if block > 1 else 3
+            after = (pooled or widths)[block - 2] if block > 1 else 3
             for index in range(counts[block - 1], 0, -1):
                 out = widths[block - 1] if index > 1 else after
                 enters = block < len(widths) and index == counts[block - 1]
@@ -145,10 +148,11 @@ def load_pairs(
 def mini_decoder(encoder: Encoder, layer: str, upsampling: str = "nearest") -> Decoder:
     """The bare decoder of `mini` for a layer, untrained."""
     block = int(layer[4])
-    # switches have as many channels as the encoder's pooling
-    widths = [encoder.channels(f"relu{k}_1") for k in range(1, block + 1)] if upsampling == "unpool" else WIDTHS[:block]
-    counts = (FIRST_COUNT,) if block == 1 else (*COUNTS[: block - 1], 1)
-    return Decoder(encoder.channels(layer), widths, counts, upsampling)
+    pooled = [encoder.channels(f"relu{k}_1") for k in range(1, block)] if upsampling == "unpool" else None
+    counts = [*COUNTS[: block - 1], 1]
+    if block == 1 or upsampling == "unpool":  # 16 channels come in
+        counts[0] = FIRST_COUNT
+    return Decoder(encoder.channels(layer), WIDTHS[:block], counts, upsampling, pooled=pooled)
 
 
 def _mini_pair(encoder: Encoder, layer: str, upsampling: str, state: dict[str, Tensor]) -> Pair:

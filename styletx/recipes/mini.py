@@ -7,7 +7,8 @@ kernel    the matrix of inner products between positions. Gram and MMD see nothi
 gram      the Gram distance of every pair in a batch, in logarithms: small ones count as much as large ones.
 energy    the size of each picture's Gram matrix at relu3_1, up to one common factor: sharp against soft pictures.
 features  VGG's features by a linear map of its own.
-pixels    the picture itself, from relu4_1 and relu5_1: what cannot be decoded cannot serve whitening and colouring.
+pixels    the picture itself, read off relu4_1 and relu5_1 by a linear map (its error in logarithms, as a PSNR is):
+          what cannot be decoded cannot serve whitening and colouring.
 alive     every channel reaches above zero somewhere in the batch: kernels alone are matched with few deep channels.
 
 It learns in two parts, one after the other. The *trunk*, up to relu3_1, learns from VGG-19 itself. Then the *deep*
@@ -44,6 +45,7 @@ TEACHER_CHANNELS = (64, 128, 256, 512, 512)
 # Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
 HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
 CROP, POSITIONS = 128, 1024
+PIXELS = 1.0  # weight of the term at each deep layer
 
 
 def folder_pictures(folder: Path, short: int, progress: str) -> list[Tensor]:
@@ -226,8 +228,44 @@ def quiet_channels(before_relu: dict[str, Tensor]) -> Tensor:
     return torch.stack(shortfalls).sum()
 
 
+def stride(layer: str) -> int:
+    """Pixels from one position of the layer to the next."""
+    return 2 ** (int(layer[4]) - 1)
+
+
+class Reader(nn.Module):
+    """The picture from 3×3 positions of a layer: the linear map with the least squared error over the last pictures.
+
+    It is solved for, not learnt (sums that forget a fiftieth of themselves at each batch): always the best there is.
+    """
+
+    def __init__(self, channels: int, stride: int):
+        super().__init__()
+        inputs, outputs = 9 * channels + 1, 3 * stride**2
+        self.stride, self.age = stride, 0
+        for name, shape in (("square", (inputs, inputs)), ("product", (inputs, outputs)), ("map", (inputs, outputs))):
+            self.register_buffer(name, torch.zeros(shape))
+
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        """The picture that is read off features (B, C, h, w), after learning from this very pair."""
+        patches = F.unfold(F.pad(features, (1,) * 4, mode="replicate"), 3).transpose(1, 2)
+        given = F.pad(patches, (0, 1), value=1.0)
+        self.see(given.detach().flatten(0, 1), F.pixel_unshuffle(image, self.stride).flatten(2).transpose(1, 2))
+        return F.pixel_shuffle((given @ self.map).transpose(1, 2).unflatten(2, features.shape[-2:]), self.stride)
+
+    @torch.no_grad()
+    def see(self, given: Tensor, wanted: Tensor) -> None:
+        self.square.mul_(0.98).addmm_(given.T, given)
+        self.product.mul_(0.98).addmm_(given.T, wanted.flatten(0, 1))
+        if self.age % 10 == 0:
+            square = self.square.double()
+            square.diagonal().add_(1e-4 * square.diagonal().mean())
+            self.map.copy_(torch.linalg.solve(square, self.product.double()))
+        self.age += 1
+
+
 class Heads(nn.Module):
-    """What only the training needs: a linear map and a scale per layer, and two readers of pixels."""
+    """What only the training needs: a linear map and a scale per layer, and two readers of the picture."""
 
     def __init__(self, student: Encoder):
         super().__init__()
@@ -236,7 +274,7 @@ class Heads(nn.Module):
             {n: nn.Linear(w, t) for n, w, t in zip(LAYERS, widths, TEACHER_CHANNELS, strict=True)}
         )
         self.log_scale = nn.ParameterDict({n: nn.Parameter(torch.zeros(())) for n in LAYERS})
-        self.pixels = nn.ModuleDict({n: nn.Conv2d(w, 48, 1) for n, w in zip(LAYERS[3:], widths[3:], strict=True)})
+        self.readers = nn.ModuleDict({n: Reader(w, stride(n)) for n, w in zip(DEEP_LAYERS, widths[3:], strict=True)})
 
     @torch.no_grad()
     def fit_scales(self, mine: dict[str, Tensor]) -> None:
@@ -267,12 +305,9 @@ def distillation_terms(
 
         guess = heads.maps[name](cloud.T)
         terms["features"] += 0.1 * (guess - target.T).square().sum() / target.square().sum()
-    for name, size in zip(DEEP_LAYERS, (CROP // 2, CROP // 4), strict=True):
-        if name not in mine:
-            continue
-        small = F.interpolate(image, size=(size, size), mode="area")
-        read_off = F.pixel_shuffle(heads.pixels[name](mine[name]), 4)
-        terms["pixels"] = terms.get("pixels", 0.0) + 0.3 * (read_off - small).square().mean() / small.var()
+    for name in (n for n in DEEP_LAYERS if n in mine):
+        error = (heads.readers[name](mine[name], image) - image).square().mean((1, 2, 3))
+        terms["pixels"] = terms.get("pixels", 0.0) + PIXELS * (error + 1e-4).log().mean()
     return terms
 
 
@@ -345,13 +380,11 @@ class Learner:
         self.teacher(first, layers)  # its scales are set by the first pictures it sees
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
-            image = self.batch(generator, visit=layers == TRUE_LAYERS)
+            image = self.batch(generator)
             theirs = self.teacher(image, layers)
             mine = student(image, [*layers, *watched])
             terms = distillation_terms({n: mine[n] for n in layers}, theirs, image, heads, generator)
-            if (
-                hardest in mine
-            ):  # of the photos and paintings: neither the first, being stylised, nor the last, disturbed
+            if hardest in mine:  # neither the first picture, which is being stylised, nor the last, disturbed
                 grams = (gram(mine[hardest][1:-1] * heads.log_scale[hardest].exp()), gram(theirs[hardest][1:-1]))
                 more = size_terms(*grams)
                 terms = {**terms, "gram": terms["gram"] + more["gram"], "energy": more["energy"]}
@@ -370,13 +403,9 @@ class Learner:
                 checkpoint.with_suffix(".log.json").write_text(json.dumps(log, indent=1))
         shown.close()
 
-    def batch(self, generator: torch.Generator, visit: bool) -> Tensor:
+    def batch(self, generator: torch.Generator) -> Tensor:
         """13 pictures: one being stylised, eleven photos, paintings and collages, and a disturbed photo."""
-        if visit:
-            moving, _ = self.stylised.visit(self.student, 1, 2, generator)
-        else:  # as the trunk has left it
-            chosen = torch.randperm(len(self.stylised.state["age"]), generator=generator)[:1]
-            moving = self.stylised.state["image"][chosen]
+        moving, _ = self.stylised.visit(self.student, 1, 2, generator)
         pictures = self.pictures
         natural = [pictures.photo_batch(3, generator), pictures.painting_batch(3, generator)]
         natural = varied(torch.cat([*natural, pictures.collage_batch(2, generator)]), generator)
@@ -391,6 +420,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--paintings", type=Path, help="folder of paintings (default: the samples)")
     parser.add_argument("--steps", type=int, default=8000, help="for the trunk")
     parser.add_argument("--deep-steps", type=int, default=3000, help="for the deep layers")
+    parser.add_argument("--parts", nargs="+", choices=("trunk", "deep"), default=["trunk", "deep"])
+    parser.add_argument("--start", type=Path, help="weights to begin from (default: random ones)")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "mini.safetensors")
@@ -398,15 +429,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--restart", action="store_true", help="begin anew instead of going on from the checkpoint")
     options = parser.parse_args(arguments)
     if options.restart:
-        for part in ("trunk", "deep"):
+        for part in options.parts:
             options.checkpoint.with_name(f"{options.checkpoint.stem}-{part}.pt").unlink(missing_ok=True)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
     photos, paintings = load_photos(options.photos), load_paintings(options.paintings)
-    student = load_random_mini().to(device, memory_format=torch.channels_last)
+    student = load_encoder("mini", weights=options.start or "random", device="cpu")
+    student = student.to(device, memory_format=torch.channels_last)
     learner = Learner(student, Pictures(photos, paintings), device, options.seed)
-    for part, layers, steps in (("trunk", TRUE_LAYERS, options.steps), ("deep", DEEP_LAYERS, options.deep_steps)):
+    plan = {"trunk": (TRUE_LAYERS, options.steps), "deep": (DEEP_LAYERS, options.deep_steps)}
+    for part in options.parts:
+        layers, steps = plan[part]
         learner.learn(layers, steps, options.rate, options.checkpoint.with_name(f"{options.checkpoint.stem}-{part}.pt"))
     pictures = learner.pictures
     student.requires_grad_(False)

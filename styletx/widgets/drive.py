@@ -53,7 +53,7 @@ class Job:
         return self._halt.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until it is over and `changed` has been told so (the result is on the page); False after `timeout` seconds."""
+        """Until it is over and `changed` knows (the result is on the page); False after `timeout` seconds."""
         return self._told.wait(timeout)
 
     def stop(self) -> None:
