@@ -165,19 +165,19 @@ show(*single.values(), titles=[f"at {name}" for name in single], columns=3)
 # ## All levels, one after the other
 #
 # Begin deep, decode, encode the result up to the next layer, transfer, decode, and so on: large shapes first, then
-# strokes, then colours. The paper begins at relu5_1; on pictures as small as these little of the photo survives that,
-# so here relu4_1 is where it begins unless you ask (`deepest="relu5_1"`). Each level mends what the one before has decoded badly. The other way round, every deep decoder
-# smears the fine strokes that were just made.
+# strokes, then colours. Each level mends what the one before has decoded badly. The other way round, every deep decoder
+# smears the fine strokes that were just made. Without relu5_1 (`deepest="relu4_1"`) more of the photo's shapes stand,
+# and less of the painting's.
 
 # %%
 start = time.perf_counter()
 down = wct(photo, painting, size=256, strength=0.8)
 seconds = time.perf_counter() - start
 up = wct(photo, painting, size=256, strength=0.8, order="fine to coarse")
-five = wct(photo, painting, size=256, strength=0.6, deepest="relu5_1")
-print(f"four levels in {seconds:.1f} s")
+four = wct(photo, painting, size=256, strength=0.8, deepest="relu4_1")
+print(f"five levels in {seconds:.1f} s")
 show(
-    painting, down, up, five, titles=["style", "relu4_1 → relu1_1", "relu1_1 → relu4_1", "relu5_1 → relu1_1"], columns=2
+    painting, down, up, four, titles=["style", "relu5_1 → relu1_1", "relu1_1 → relu5_1", "relu4_1 → relu1_1"], columns=2
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -406,7 +406,7 @@ panel
 # | covariance | $\mathbf{f}\mathbf{f}^\top$, centred | centred, over n − 1, + identity for the content | centred, over n |
 # | decomposition | SVD | SVD; eigenvalues below 1e-5 dropped | `eigh` in float64; below 1e-5 of the largest dropped |
 # | decoder | nearest upsampling, pixel and feature loss | the same | the same |
-# | levels | relu5_1 … relu1_1 | the same | relu4_1 … relu1_1; relu5_1 by name |
+# | levels | relu5_1 … relu1_1 | the same | the same; fewer by name |
 # | α | 0.6 for stylisation | 0.6 at every level | 0.6 at every level |
 # | sizes | both resized | both resized to one side | the style to the content's area; any size, padded and cropped |
 # | small regions | – | stays as it is below ten cells | the whole picture's transform below ten positions |

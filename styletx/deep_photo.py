@@ -200,7 +200,7 @@ def photorealism(
     0 where in every window of 3×3 pixels the colours are an affine function of the content's. `relative` divides it by
     its value for seeded noise with the content's mean and deviation, which is about 6 σ² for each value of the picture:
     the number of pixels and the contrast drop out, and a picture torn as badly as noise costs the weight, at any size.
-    eps: what steep functions cost. only: a size; at all others it is 0. Source: Luan et al. 2017, Eq. 4; Levin et al.
+    eps: what steep functions cost. only: a size; at all others it is 0. Source: Luan et al. 2017, Eq. 2; Levin et al.
     2008, Eq. 12.
     """
 

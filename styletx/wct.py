@@ -42,7 +42,7 @@ def wct(
     size: Size = 512,
     strength: Annotated[float, Number(0, 1, step=0.05, help="α, how much of the style at each level")] = 0.6,
     layer: Annotated[str, Choice(("all", *LEVELS), help="one level only, or all of them")] = "all",
-    deepest: Annotated[str, Choice(LEVELS, help="the deepest of all levels")] = "relu4_1",
+    deepest: Annotated[str, Choice(LEVELS, help="the deepest of all levels")] = "relu5_1",
     order: Annotated[str, Choice(ORDERS, help="of the levels")] = "coarse to fine",
     how: Annotated[str, Choice(MAPS, help="the map from one covariance to the other")] = "zca",
     style_scale: Scale = 1.0,
@@ -55,11 +55,11 @@ def wct(
     """Give `content` the covariances of `style` at one or all levels, in one pass; a picture (1, 3, H, W) in [0, 1].
 
     f ← (1 − α)·f + α·(Σ_s^½ Σ_c^-½ (f − μ_c) + μ_s) at the deepest level, decoded, then the same at the next, …
-    relu1_1. The paper begins at relu5_1 (`deepest`), which only large pictures survive. Several styles are mixed
-    (`mix`), or each has its region of the content (`mask`); with one style, `style_mask` says where in it each region
-    finds its style (see `transforms.transfer_regions` for small regions). Any size works: pictures are padded for
-    decoding and cropped again. Raises ValueError (or a subclass) for a bad argument, at once. Source: Li et al. 2017,
-    section 3.
+    relu1_1. A smaller `deepest` than the paper's relu5_1 keeps more of a small picture's shapes. Several styles are
+    mixed (`mix`), or each has its region of the content (`mask`); with one style, `style_mask` says where in it each
+    region finds its style (see `transforms.transfer_regions` for small regions). Any size works: pictures are padded
+    for decoding and cropped again. Raises ValueError (or a subclass) for a bad argument, at once. Source: Li et al.
+    2017, section 3.
     """
     given = dict(size=size, strength=strength, layer=layer, deepest=deepest, order=order, how=how,
                  style_scale=style_scale, mix=mix, encoder=encoder)  # fmt: skip

@@ -94,13 +94,10 @@ def test_unpooling_keeps_places_that_nearest_forgets():
     assert float(made["nearest"].sum()) == 16 and float(made["nearest"].max()) == 1
 
 
-SHORT = pytest.mark.xfail(strict=True, reason="not yet: 0.2 to 0.9 dB short of the target (styletx/weights/README.md)")
-
-
-@pytest.mark.parametrize("layer", [*LEVELS[:2], *(pytest.param(layer, marks=SHORT) for layer in LEVELS[2:])])
-def test_minis_decoders_reach_the_public_ones(layer, kodak):
-    mine, theirs = (float(np.mean([_psnr(load_pairs(n, layer, device="cpu")[0], p) for p in kodak]))
-                    for n in ("mini", "vgg19-small"))  # fmt: skip
+@pytest.mark.parametrize("layer", LEVELS)
+def test_minis_decoders_reach_the_public_ones(layer, shared_cache):
+    """Over all twelve photos, whole."""
+    mine, theirs = (psnr(load_pairs(name, layer, device="cpu")[0]) for name in ("mini", "vgg19-small"))
     if layer == "relu1_1":
         assert mine >= 40
     else:
@@ -113,11 +110,14 @@ def _psnr(pair, photo):
     return peak_signal_noise_ratio(photo.numpy(), made.numpy(), data_range=1.0)
 
 
-@pytest.mark.parametrize("layer", [*(pytest.param(layer, marks=SHORT) for layer in LEVELS[1:3]), "relu4_1"])
+@pytest.mark.parametrize("layer", ["relu3_1", "relu4_1"])
 def test_unpooling_decodes_better_than_nearest(layer, kodak):
-    """It is told where the maxima were: that is information that the features alone do not have."""
+    """It is told where the maxima were: that is information that the features alone do not have.
+
+    At relu2_1 it is not so with `mini`: there nearest brings up 32 channels, and unpooling as many as were pooled, 16.
+    """
     nearest, unpool = (load_pairs("mini", layer, upsampling=way, device="cpu")[0] for way in ("nearest", "unpool"))
-    assert np.mean([_psnr(unpool, p) for p in kodak]) > np.mean([_psnr(nearest, p) for p in kodak]) + 0.5
+    assert np.mean([_psnr(unpool, p) for p in kodak]) > np.mean([_psnr(nearest, p) for p in kodak]) + 2
 
 
 def test_the_recipes_psnr_is_scikit_images(kodak):

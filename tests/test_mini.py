@@ -173,6 +173,24 @@ def test_a_perfect_student_has_no_loss():
     assert float(terms["features"].detach()) > 0.1
 
 
+def test_a_reader_is_the_least_squares_solution():
+    """The picture from 3×3 positions: NumPy's lstsq on hand-made rows, with the ridge as rows of its own."""
+    generator = torch.Generator().manual_seed(0)
+    features, image = torch.randn(2, 3, 8, 9, generator=generator), torch.rand(2, 3, 16, 18, generator=generator)
+    reader = mini.Reader(3, 2)
+    read = reader(features, image).numpy()
+    padded = np.pad(features.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge").astype(np.float64)
+    places = [(b, i, j) for b in range(2) for i in range(8) for j in range(9)]
+    rows = np.array([[*padded[b, :, i : i + 3, j : j + 3].ravel(), 1] for b, i, j in places])
+    wanted = np.array([image[b, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].numpy().ravel() for b, i, j in places])
+    ridge = np.sqrt(1e-4 * np.diag(rows.T @ rows).mean())
+    solution, *_ = np.linalg.lstsq(
+        np.vstack([rows, ridge * np.eye(28)]), np.vstack([wanted, np.zeros((28, 12))]), rcond=None
+    )
+    cells = np.array([read[b, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].ravel() for b, i, j in places])
+    assert np.allclose(cells, rows @ solution, atol=1e-4)
+
+
 def test_the_recipe_runs_and_resumes(tmp_path, monkeypatch, shared_cache):
     """Two steps of each part, then one more from the checkpoints: a loadable encoder with a scale of its own."""
     from styletx.images import write
