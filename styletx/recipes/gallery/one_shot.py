@@ -13,7 +13,7 @@ from . import SIZE, Strip
 def one_shot() -> Strip:
     """Two photos in three paintings each, in one pass."""
     names = ("starry-night", "great-wave", "the-scream")
-    pictures = [wct(photo, name, size=SIZE) for photo in ("kodak-23", "kodak-19") for name in names]
+    pictures = [resize(wct(photo, name, size=640), SIZE) for photo in ("kodak-23", "kodak-19") for name in names]
     words = {"starry-night": "Starry Night", "great-wave": "The Great Wave", "the-scream": "The Scream"}
     return pictures, [words[name] for name in names] * 2, {}
 
