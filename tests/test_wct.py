@@ -83,14 +83,16 @@ def test_strength_zero_is_the_reconstruction(photo, painting):
 def test_adain_exchanges_moments(photo, painting):
     """With a decoder that hands the features through, mean and spread of each channel are the style's.
 
-    A channel that is the same all over the content has no spread to exchange, and gets the style's mean.
+    A channel that is all but the same all over the content (variance below 1e-5 of the largest) has no spread to
+    exchange, and gets the style's mean.
     """
     from styletx.transforms import gaussian, transfer
 
     encoder = load_encoder("mini", device="cpu")
     mine, theirs = (encoder(one, "relu4_1")["relu4_1"] for one in (photo, painting))
     made = transfer(mine, gaussian(theirs), how="diagonal")
-    flat = mine.amax((0, 2, 3)) == mine.amin((0, 2, 3))
+    variance = mine[0].flatten(1).var(1)
+    flat = variance < 1e-5 * variance.max()
     assert flat.float().mean() < 0.05
     torch.testing.assert_close(moments(made)[..., ~flat], moments(theirs)[..., ~flat], rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(made[0, flat].mean((1, 2)), theirs[0, flat].mean((1, 2)), rtol=2e-3, atol=2e-3)
