@@ -87,9 +87,9 @@ show(photo[window], *(made[window] for made in decoded.values()),
 # So give each pair of neighbouring pixels a weight $W_{ij}$, large where the photo's colours are alike, and look for $R$:
 #
 # $$\min_R\; \tfrac12 \sum_{i,j} W_{ij} \Big\lVert \frac{R_i}{\sqrt{D_{ii}}} - \frac{R_j}{\sqrt{D_{jj}}} \Big\rVert^2
-# + \Big(\frac1\alpha - 1\Big) \sum_i \lVert R_i - Y_i \rVert^2, \qquad D_{ii} = \sum_j W_{ij} .$$
+# + \Big(\frac1\alpha - 1\Big) \sum_i \lVert R_i - Y_i \rVert^2 .$$
 #
-# $Y$ is the stylised picture, $R$ the result. $\alpha$ near 1 trusts the photo. The idea is from ranking on data manifolds
+# $Y$ is the stylised picture, $R$ the result, $D_{ii} = \sum_j W_{ij}$ the degree of pixel $i$. $\alpha$ near 1 trusts the photo. The idea is from ranking on data manifolds
 # {cite}`zhou2004ranking`, where $Y$ marks a few points and spreads along the graph.
 #
 # ## The graph of 4×4 pixels
@@ -292,10 +292,15 @@ show(marked, heat(alpha_map[0], 0, 1, colours="gray"), cut_out(cat, alpha_map, b
 # | | how | memory | when |
 # |---|---|---|---|
 # | inverse | never | $N^2$ | – |
-# | Jacobi + conjugate gradients | thousands of iterations: weights jump by 10⁶ at edges | $N$ | – |
-# | direct, nested dissection {cite}`george1973nested` | cut the picture in halves by a line of pixels, recursively; dense blocks | $N \log N$ | up to some million pixels; a second $Y$ is nearly free |
-# | tiles + conjugate gradients | overlapping tiles solved directly are the preconditioner | $N$ | larger pictures |
-# | guided filter {cite}`he2013guided` | fits the affine map of each window once, and averages | $N$ | when near is enough |
+# | Jacobi + CG | thousands of iterations | $N$ | – |
+# | direct | halves, recursively | $N \log N$ | a few megapixels |
+# | tiles + CG | tiles solved directly | $N$ | larger |
+# | guided filter | one pass of windows | $N$ | near is enough |
+#
+# CG are conjugate gradients; with the picture's weights, which jump by 10⁶ at edges, they need a good preconditioner:
+# overlapping tiles, each solved directly. The direct solver is nested dissection {cite}`george1973nested`: a line of pixels
+# cuts the picture in halves, these are cut again, and what is left are small dense blocks; a second $Y$ is nearly free.
+# The guided filter {cite}`he2013guided` fits each window's affine map once, and averages.
 
 # %%
 from styletx.smoothing import Smoother

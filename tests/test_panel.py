@@ -321,6 +321,11 @@ def test_run_raises_what_the_method_raises():
         panel.run()
 
 
+def test_a_single_frame_leaves_nothing_to_choose():
+    made = strip([Frame(torch.rand(1, 3, 20, 30), 0, "result")], "one pass")
+    assert made.count("<img") == 1 and "radio" not in made and "stx-film" not in made
+
+
 def test_the_largest_strip_stays_within_its_budget():
     noise = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
     made = strip([Frame(noise, k, "<noise>") for k in range(8)], "<noise>")

@@ -22,7 +22,7 @@ class Frame:
 
 
 def strip(frames: list[Frame], alt: str) -> str:
-    """The frames as HTML: the chosen one large (the last one at first), all of them small in a row below.
+    """The frames as HTML: the chosen one large (the last one at first), all of them small in a row below if many.
 
     Keyboard: Tab, then the arrow keys. It needs no kernel and no script, and stays below `BUDGET` characters.
     """
@@ -55,6 +55,8 @@ def _strip(frames: list[Frame], alt: str, longer: int, quality: int) -> str:
         rules.append(f"#{key}-{k}:checked~.stx-frames .f{k}{{display:block}}"
                      f"#{key}-{k}:checked{mine}{{border-color:var(--stx-style);opacity:1}}"
                      f"#{key}-{k}:focus-visible{mine}{{outline:3px solid var(--stx-content)}}")  # fmt: skip
+    if len(frames) == 1:  # made in one pass: there is nothing to choose
+        return f'<div class="stx-strip">{pictures[0]}</div>'
     return (f'<div class="stx-strip" role="radiogroup" aria-label="how the picture formed: choose a moment">'
             f'<style>{"".join(rules)}</style>{"".join(radios)}<div class="stx-frames">{"".join(pictures)}</div>'
             f'<div class="stx-film">{"".join(film)}</div></div>')  # fmt: skip

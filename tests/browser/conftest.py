@@ -37,7 +37,7 @@ Panel("gatys", content="china", style="stained-glass", loss="mmd-linear", size=9
 """,
     "wct": """
 from styletx.widgets import Panel
-Panel("wct", content="china", style="stained-glass", size=96)
+Panel("wct", content="china", style="stained-glass", size=96, main=("strength", "layer"))
 """,
     "smooth": """
 from styletx import load
