@@ -116,21 +116,19 @@ show(heat(correlation[None], -1, 1, size=(192, 192), colours="RdBu_r"), heat(aft
 # picture of one colour.
 # :::
 #
-# What does a photo look like without correlations? Decode the white features and see. (They are scaled and shifted back
-# to the photo's own mean, so that the decoder gets values that it knows.)
+# What does a photo look like without correlations? Decode the white features and see.
 
 # %%
 with torch.no_grad():
     rows = []
     for layer in LEVELS[:3]:
         features, _ = pairs[layer].encode(photo_16)
-        source = gaussian(features)
-        rounded = whiten(features, source) * float(source.values.mean().sqrt()) + source.mean.view(1, -1, 1, 1)
+        rounded = whiten(features, gaussian(features))
         rows.append(pairs[layer].decode(rounded.to(features)).clamp(0, 1).cpu())
 show(*rows, titles=[f"whitened at {layer}" for layer in LEVELS[:3]])
 
 # %% [markdown]
-# Lines stay, colours and textures go: "removing the style".
+# Lines and feathers stay, light and saturation go: "removing the style".
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Colouring: put another style in
@@ -340,9 +338,7 @@ show(preview, refined, plain, titles=["the preview", "40 evaluations from it", "
 # %%
 from styletx.widgets import Panel
 
-panel = Panel(
-    "wct", content="china", style="stained-glass", size=256, main=("strength", "style_scale", "size", "layer")
-)
+panel = Panel("wct", content="china", style="waves", size=384, main=("strength", "style_scale", "size", "layer"))
 panel.run()
 panel
 
