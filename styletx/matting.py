@@ -30,7 +30,8 @@ def window_counts(size: tuple[int, int], offset: tuple[int, int] = (0, 0), radiu
     return sides[0][:, None] * sides[1]
 
 
-def _check_windows(eps: float, radius: int) -> None:
+def check_windows(eps: float, radius: int) -> None:
+    """ValueError for windows of no radius, or an eps that is not positive."""
     check_whole("radius", radius, 1)
     if not 0 < eps < float("inf"):
         raise ValueError(f"eps: {eps}; it must be a positive number")
@@ -38,7 +39,7 @@ def _check_windows(eps: float, radius: int) -> None:
 
 def matting_stencil(image: Tensor, eps: float = 1e-7, radius: int = 1) -> Stencil:
     """`matting_laplacian` by diagonals, on the picture's device."""
-    _check_windows(eps, radius)
+    check_windows(eps, radius)
     colours, offsets = colours_of(image), window(2 * radius)
     (height, width), area = colours.shape[-2:], (2 * radius + 1) ** 2
     values = colours.new_zeros(len(offsets), height, width)
@@ -164,7 +165,7 @@ class MattingQuadratic:
     """
 
     def __init__(self, image: Tensor, eps: float = 1e-7, radius: int = 1):
-        _check_windows(eps, radius)
+        check_windows(eps, radius)
         self.radius, self._colours = radius, colours_of(image)
         self.size, self._area = tuple(self._colours.shape[-2:]), (2 * radius + 1) ** 2
         self._counts = window_counts(self.size, radius=radius).to(self._colours)

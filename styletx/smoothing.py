@@ -16,7 +16,7 @@ from .devices import free_memory, pick_device
 from .dissection import Dissection, predict_bytes
 from .graph import Stencil, check_whole, colours_of, gaussian_stencil
 from .images import resize
-from .matting import affinity_stencil, inverse3, matting_stencil
+from .matting import affinity_stencil, check_windows, inverse3, matting_stencil
 from .options import Choice, Number, Picture, check_options
 from .samples import picture
 from .schwarz import NotConverged, Tiles, conjugate_gradients, tile_side
@@ -174,9 +174,7 @@ def guided_filter(stylised: Tensor, content: Tensor, radius: int = 35, eps: floa
     far as they lie in the picture; time does not depend on r. Both (1, 3, H, W); clamped to [0, 1], float32.
     Raises ValueError for two sizes, ε ≤ 0 and a radius below 1. Source: He, Sun & Tang 2010, section 3.
     """
-    check_whole("radius", radius, 1)
-    if not 0 < eps < float("inf"):
-        raise ValueError(f"eps: {eps}; it must be a positive number")
+    check_windows(eps, radius)
     p = colours_of(stylised, "stylised")[:, None]
     guide = colours_of(content, "content").to(p)
     if guide.shape[1:] != p.shape[2:]:

@@ -160,7 +160,7 @@ def test_a_perfect_student_has_no_loss():
     """Kernel and Gram terms vanish where the student's features are the teacher's, turned: they see inner products."""
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(4, 3, mini.CROP, mini.CROP, generator=generator)
-    encoder = mini.load_random_mini()
+    encoder = load_encoder("mini", weights="random", device="cpu")
     heads = mini.Heads(encoder)
     mine = encoder(image, mini.LAYERS)
     turned = {}

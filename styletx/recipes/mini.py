@@ -449,10 +449,5 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
 
 
-def load_random_mini() -> Encoder:
-    """`mini` before it has learnt anything: seeded He initialisation."""
-    return load_encoder("mini", weights="random", device="cpu")
-
-
 if __name__ == "__main__":
     main()
