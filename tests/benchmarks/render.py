@@ -246,12 +246,12 @@ def smoothing(result: dict) -> tuple[list[str], str]:
     height, width = matrix["size"]
     first = [f"{height}×{width} px", *(seconds(matrix["seconds"][name]) for name in ("styletx", "pymatting"))]
     rows = [
-        [f"{row['affinity']}, {row['size'][0]}×{row['size'][1]} px", row["solver"], f"{row['first']:.2f} s",
-         f"{row['second']:.2f} s", f"{row['bytes'] / 2**20:,.0f} MiB",
+        [f"{row['affinity']}, {row['size'][0]}×{row['size'][1]} px", row["solver"], f"{row['first']:.2f}",
+         f"{row['second']:.2f}", f"{row['bytes'] / 2**20:,.0f}",
          "–" if row["difference"] is None else f"{row['difference']:.0e}"]
         for row in result["rows"]
     ]  # fmt: skip
-    head = ["affinity", "solver", "first", "second", "its memory", "difference"]
+    head = ["affinity", "solver", "first, s", "second, s", "MiB", "difference"]
     tables = [table(["the matrix", "styletx", "pymatting", "ratio"], [[*first, interval(matrix["ratio"])]])]
     return [*tables, table(head, rows)], ""
 
