@@ -109,13 +109,15 @@ def deep_photo(
             content, style, where, content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, matting_weight=matting_weight,
         )  # fmt: skip
+    keep_detail = start != "noise"  # noise has none worth keeping
     if start == "matched":
         start = match_colours(content, style)
     elif isinstance(start, str):
         start = content if start == "content" else noise_like(content, seed, size=final)
     return synthesize(
-        objective, network, start=resize(start, final), steps=steps, levels=levels, shares=shares, device=device
-    )
+        objective, network, start=resize(start, final), steps=steps, levels=levels, shares=shares,
+        keep_detail=keep_detail, device=device,
+    )  # fmt: skip
 
 
 Where = tuple[Tensor, Tensor] | None

@@ -124,6 +124,7 @@ def gatys(
     for one in styles:
         check_side(network, "style", one, style_layers, STYLE_LOSSES[loss][0].least)
     size_of = fit_size(*content.shape[-2:], longer=size)
+    keep_detail = start != "noise"  # noise has none worth keeping
     if start == "wct":
         mask, style_mask = where or (None, None)
         start = wct(content, styles, size=size, mix=mix, mask=mask, style_mask=style_mask, device=device)
@@ -135,8 +136,8 @@ def gatys(
         }[start]
     start = resize(start, size_of)
     return synthesize(
-        objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares, output=output,
-        device=device,
+        objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares,
+        keep_detail=keep_detail, output=output, device=device,
     )  # fmt: skip
 
 

@@ -94,7 +94,7 @@ class Run:
     @property
     def best(self) -> Tensor:
         """The best picture so far (1, 3, H, W) in [0, 1], at the requested size."""
-        image = resize(self._work.best.detach(), self._work.sizes[-1]).clamp(0, 1)
+        image = self._work.best_at(self._work.sizes[-1]).detach().clamp(0, 1)
         return image if self._work.output is None else self._work.output(image)
 
     def finish(self, progress: bool = True) -> Tensor:
@@ -157,6 +157,7 @@ def synthesize(
     optimizer: str = "lbfgs",
     rate: float | None = None,
     shares: bool = False,
+    keep_detail: bool = False,
     output: Callable[[Tensor], Tensor] | None = None,
     device: str | torch.device | None = None,
 ) -> Run:
@@ -165,7 +166,9 @@ def synthesize(
     start: (1, 3, H, W) in [0, 1]. steps: the budget of evaluations of the objective and its gradient. size: longer
     side of the result in pixels (default: the start's). levels: how many sizes, or their longer sides; 1 works at
     full size only. optimizer: "lbfgs" (strong Wolfe line search) or "adam" (`rate` 0.02). shares: also compute each
-    term's share of the gradient (one backward pass for each term). output: a map of pictures in [0, 1] that everything
+    term's share of the gradient (one backward pass for each term). keep_detail: from level to level only what has
+    changed is enlarged, and the start's own detail stays, x + ↑(y − ↓x) for a coarse result y, as a coarse-grid
+    correction does in multigrid methods; for a start that is a picture, not noise. output: a map of pictures in [0, 1] that everything
     goes through which leaves the run (colours put back); the optimisation does not see it. Raises ValueError for a bad
     argument at once, MemoryError where the device cannot hold the run, FloatingPointError naming a term that stays
     non-finite.
@@ -198,7 +201,7 @@ def synthesize(
     if learning and optimizer == "lbfgs":
         raise ValueError(f"optimizer: {learning[0]} learns while the picture does, so L-BFGS cannot be used; take adam")
     check_memory(encoder, objective.layers(), final)
-    return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares, output))
+    return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares, keep_detail, output))
 
 
 class _Halt(Exception):
@@ -208,10 +211,10 @@ class _Halt(Exception):
 class _Work:
     """The state of one run. Reads `halt`, writes `best`; everything else is its own."""
 
-    def __init__(self, objective, encoder, start, total, sizes, optimizer, rate, shares, output):
+    def __init__(self, objective, encoder, start, total, sizes, optimizer, rate, shares, keep_detail, output):
         self.objective, self.encoder, self.sizes = objective, encoder, sizes
         self.total, self.optimizer, self.rate, self.shares = total, optimizer, rate, shares
-        self.output = output
+        self.keep_detail, self.output = keep_detail, output
         self.budget = share_budget(total, len(sizes))
         self.halt = threading.Event()
         self.start = start.detach().to(encoder.device)
@@ -222,13 +225,21 @@ class _Work:
     def best(self) -> Tensor:
         return self.start if self.problem is None else self.problem.best
 
+    def best_at(self, size: tuple[int, int]) -> Tensor:
+        """The best picture at another size, with the detail of the start that it has no pixels for where it is kept."""
+        image = resize(self.best, size)
+        if self.keep_detail and self.problem is not None:
+            start = resize(self.start, size)
+            image = image + start - resize(resize(start, self.best.shape[-2:]), size)
+        return image
+
     def steps(self) -> Iterator[Step]:
         for index, (size, budget) in enumerate(zip(self.sizes, self.budget, strict=True)):
             if budget == 0:
                 continue
             try:
                 level = self.objective.at(size, self.encoder, device=self.encoder.device)
-                self.problem = problem = _Problem(self, level, resize(self.best, size), budget)
+                self.problem = problem = _Problem(self, level, self.best_at(size), budget)
                 for _ in problem.minimise():
                     self.number += 1
                     yield Step(
