@@ -13,8 +13,8 @@
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # 01 · What a convolutional network sees
 #
-# Style transfer never looks at pixels. It looks at what a network makes of them: maps of edges and colours in
-# the first layers, of textures in the middle, of larger structure further in. This lecture takes such a
+# Neural style transfer compares pictures not by their pixels but by what a network makes of them: maps of edges and
+# colours in the first layers, of textures in the middle, of larger structure further in. This lecture takes such a
 # network apart, from nine multiplications done by hand to a layer that sees a third of the picture at once.
 
 # %% [markdown]
@@ -139,12 +139,12 @@ show(
 # in, filter $i$ of layer $l$ gives
 #
 # $$
-# F^l_{i}(p) \;=\; \max\Bigl(0,\; b_i + \sum_{c=1}^{N_{l-1}} \sum_{q} w_{ic}(q)\, F^{l-1}_c(p + q)\Bigr),
+# F^l_{i}(u) \;=\; \max\Bigl(0,\; b_i + \sum_{c=1}^{N_{l-1}} \sum_{q} w_{ic}(q)\, F^{l-1}_c(u + q)\Bigr),
 # $$
 #
-# where $p$ is a position, $q$ runs over the $3 \times 3$ places of the filter, and $\max(0, \cdot)$ is the
-# *ReLU*. The picture itself is $F^0$, with three channels. Our encoder `mini` has the layout of VGG-19
-# {cite:p}`simonyan2015very` at a quarter to a half of its width: blocks of such layers, with a halving of the
+# where $u$ is a position, $q$ runs over the $3 \times 3$ places of the filter, and $\max(0, \cdot)$ is the
+# *ReLU*. $F^0$ is the picture with three channels, less a mean and divided by a deviation (0.45 and 0.25 for `mini`).
+# Our encoder `mini` has the layout of VGG-19 {cite:p}`simonyan2015very` at a fifth to a half of its width: blocks of such layers, with a halving of the
 # picture (*pooling*) between the blocks. It was trained to see what VGG-19 sees, and lies in the package.
 
 # %%
@@ -184,7 +184,7 @@ show(patches, heat(maps[chosen], 0, 9, gamma=0.5), columns=6, height=1.1)
 # $$
 #
 # and so does the mean. Let $m_c$ be the mean activations of the layer before and $m_i$ those of this one,
-# both measured in the old network. The new channels that come in are $F_c / m_c$. Take
+# both measured in the old network ($m_c = 1$ for the picture). The new channels that come in are $F_c / m_c$. Take
 #
 # $$
 # w_{ic} \leftarrow w_{ic}\, \frac{m_c}{m_i}, \qquad b_i \leftarrow \frac{b_i}{m_i}:
@@ -226,7 +226,7 @@ for layer in ("relu3_1", "relu5_1"):
 #
 # Since every filter now has mean 1, one colour scale serves for all: black is 0, the brightest is nine times
 # the mean, and the square root is drawn, so that small values are not lost. From each layer you see four
-# channels with much contrast. Their pixels are drawn as large as they are.
+# channels with much contrast. Each value is a square as large as the layer's step in the photograph.
 
 
 # %%
@@ -252,7 +252,7 @@ show(*columns, titles=list(STYLE_LAYERS), height=5.4)
 # repeated marks, such as tiles and leaves; in the end a few large regions. Two things happen at once. Each
 # pooling halves the map, and each convolution lets a position see further.
 #
-# Look at other channels yourself (in a notebook; the page shows one):
+# Look at other channels yourself (in a notebook; the page shows one of them):
 
 # %%
 import base64
@@ -260,12 +260,13 @@ import base64
 import ipywidgets as widgets
 
 pick_layer = widgets.Dropdown(options=STYLE_LAYERS, value="relu3_1", description="layer")
-pick_channel = widgets.IntSlider(3, 0, 127, description="channel")
+pick_channel = widgets.IntSlider(3, 0, encoder.channels("relu3_1") - 1, description="channel")
 screen = widgets.HTML()
 
 
 def look(change=None):
-    channel = pick_channel.value % encoder.channels(pick_layer.value)
+    pick_channel.max = encoder.channels(pick_layer.value) - 1
+    channel = pick_channel.value
     data = base64.b64encode(images.to_png(glow(seen[pick_layer.value][0, [channel]]))).decode()
     text = f"channel {channel} of {pick_layer.value}"
     screen.value = f'<img src="data:image/png;base64,{data}" alt="{text}" width="480">'
@@ -329,7 +330,7 @@ show(*pictures, titles=["a part of relu2_1", "maximum of 2 × 2", "mean of 2 × 
 # One value of `relu1_1` depends on $3 \times 3$ pixels. Deeper values depend on more: on their *receptive
 # field*. Walk from the picture inwards. Let $r_l$ be the field's width in pixels and $j_l$ the distance, in
 # pixels, between what two neighbours of layer $l$ look at (the *jump*). A layer with filters of $k_l$ and
-# stride $s_l$ looks at $k_l$ neighbours of the layer before, $k_l - 1$ jumps apart:
+# stride $s_l$ looks at $k_l$ neighbours of the layer before, the first and the last of them $k_l - 1$ jumps apart:
 #
 # $$
 # r_l = r_{l-1} + (k_l - 1)\, j_{l-1}, \qquad j_l = s_l\, j_{l-1}, \qquad r_0 = j_0 = 1 .
@@ -400,7 +401,7 @@ show(*crops, titles=[f"{layer} sees" for layer in STYLE_LAYERS], height=1.6)
 
 # %% [markdown]
 # At 320 pixels, one position of `relu5_1` sees more than a third of the photograph's area; at 1280 pixels it
-# would see a fiftieth. The field is fixed in pixels, which is why large pictures get small strokes, and why a
+# would see a forty-fifth. The field is fixed in pixels, which is why large pictures get small strokes, and why a
 # run in this course goes coarse to fine.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -461,7 +462,7 @@ show(*sheets, columns=5, titles=titles, height=1.9)
 #
 # It is large when both channels answer at the same places, *or* when they are simply large. The numbers below
 # are for the two channels with the most contrast in `relu3_1`. All such products of a layer together are the
-# Gram matrix, and <span class="style">style</span>, in [lecture 03](03_gatys.ipynb), is nothing else.
+# Gram matrix, which is what Gatys et al. take for <span class="style">style</span> ([lecture 03](03_gatys.ipynb)).
 
 # %%
 a, b = seen["relu3_1"][0, most_contrast(seen["relu3_1"][0], 2)].flatten(1)
@@ -612,8 +613,8 @@ assert error < 1e-4
 #
 # Every pixel of the field *can* change the value, but do all change it equally? Follow
 # {cite:t}`luo2016understanding`: average the size of the gradient of a central value of `relu5_1` over the
-# photographs, draw it, and count the pixels above $1 - 95.45\,\%$ of the largest. The root of that count is
-# the width of the *effective* field.
+# photographs, draw it, and count the pixels above 4.55 % of the largest ($1 - 0.9545$, the share of a Gaussian beyond
+# two deviations). The root of that count is the width of the *effective* field.
 # :::
 
 # %% [markdown]
@@ -665,10 +666,12 @@ _ = axis.axis("off")
 # :class: dropdown
 # :::
 #
-# Each pooling divides the positions by 4, each doubling of the width multiplies the work by 4: in blocks 2 to 4
-# every convolution of VGG-19 but the first costs the same. Block 5 is no wider than block 4, so it costs a
-# quarter. A quarter of the width everywhere would be a sixteenth of the work; `mini` is relatively wider in
-# blocks 2 and 3, where strokes are seen, and does about a ninth.
+# Each pooling divides the positions by 4, each doubling of the width multiplies the work by 4: in blocks 1 to 4
+# every convolution of VGG-19 but the block's first costs the same, the first of blocks 2 to 4 half of it. So most of the
+# work is in blocks 3 and 4, which have four convolutions, exactly as much in each; conv5_1, the only one of block 5 that
+# is counted here, costs a quarter of conv4_2. `mini` has almost half of its work in block 3. A quarter of the width
+# everywhere would be a sixteenth of the work; `mini` is relatively wider in blocks 2 and 3, where strokes are seen, and
+# does about a ninth.
 
 
 # %%

@@ -64,39 +64,46 @@ figure("painters", "The photograph of the lighthouse, and the six paintings")
 # ## Two questions to a layer
 #
 # Let $F^l \in \mathbb{R}^{N_l \times M_l}$ be the features of a picture $\mathbf{x}$ at layer $l$: $N_l$ channels in rows,
-# $M_l$ positions in columns. $P^l$ are those of the content picture $\mathbf{p}$, and $A^l$ belongs to the style picture
-# $\mathbf{a}$. Gatys et al. {cite}`gatys2016image` ask a layer two different questions.
+# $M_l$ positions in columns. $P^l$ are the features of the content picture $\mathbf{p}$. Gatys et al.
+# {cite}`gatys2016image` ask a layer two different questions.
 #
 # **What is where?** The <span class="content">content</span> loss compares position by position (their Eq. 1):
 #
 # $$\mathcal{L}_{\text{content}}(\mathbf{p}, \mathbf{x}, l) = \tfrac12 \sum_{i,j} \left(F^l_{ij} - P^l_{ij}\right)^2.$$
 #
-# **What goes with what, anywhere?** The Gram matrix sums over the positions and keeps which channels fire *together*
-# (Eq. 3); the <span class="style">style</span> loss compares two of them (Eq. 4):
+# **What goes with what, anywhere?** The Gram matrix $G^l$ sums over the positions and keeps which channels fire
+# *together* (Eq. 3); the <span class="style">style</span> loss compares it with $A^l$, that of the style picture
+# $\mathbf{a}$ (Eq. 4):
 #
 # $$G^l_{ij} = \sum_k F^l_{ik} F^l_{jk}, \qquad
 # E_l = \frac{1}{4 N_l^2 M_l^2} \sum_{i,j} \left(G^l_{ij} - A^l_{ij}\right)^2, \qquad
 # \mathcal{L}_{\text{style}} = \sum_l w_l E_l .$$
 #
-# The picture sought is the minimiser of $\alpha\,\mathcal{L}_{\text{content}} + \beta\,\mathcal{L}_{\text{style}}$,
-# over the *pixels* of $\mathbf{x}$. No network is trained.
+# $w_l$ is the weight of a layer (the paper: 1/5 for each of five). Eq. 4 takes the two pictures to be of one size; for
+# others each Gram matrix is divided by its own $M_l$, as `gram` does here. The picture sought is the minimiser of
+# $\alpha\,\mathcal{L}_{\text{content}} + \beta\,\mathcal{L}_{\text{style}}$, over the *pixels* of $\mathbf{x}$: α and β say
+# how much content and style count. No network is trained.
 
 # %% [markdown]
 # :::{admonition} Check the slide
 # :class: warning
 # Kitov's slides swap the letters: there $A$ belongs to $\mathbf{x}$, and $G$ is the target, which they take "from
 # $\Phi(x_c)$", the content picture. The target has to be the Gram matrix of the style picture ($\mathbf{a}$ here, $x_s$
-# there): otherwise nothing of the painting would enter the objective.
+# there): otherwise nothing of the painting would enter the objective, and the photo itself would be its minimum. The
+# cell after the next one settles it.
 # :::
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The same thing in one cell
 #
-# Two more terms keep the picture decent. *Total variation*, the mean squared difference of neighbouring pixels with a
-# small weight γ, asks for a smooth picture; *value range* pulls back what leaves [0, 1].
+# Two more terms keep the picture decent. *Total variation*, with a small weight γ, asks for a smooth picture; *value
+# range* pulls back what leaves [0, 1]. With bars for means over the pixels:
+#
+# $$\mathrm{TV} = \overline{(x_{i+1,j}-x_{i,j})^2} + \overline{(x_{i,j+1}-x_{i,j})^2}, \qquad
+# \mathrm{range} = \overline{\left(x - \min(1, \max(0, x))\right)^2}.$$
 
 # %%
-content = load_or("kodak-21", "china", size=192)
+content = load_or("kodak-21", "china", size=256)
 style = load_or("starry-night", "stained-glass", size=256)
 alpha, beta, gamma = 1.0, 50.0, 0.1
 
@@ -106,19 +113,31 @@ objective = Objective(
     Energy(total_variation, weight=gamma),
     Energy(value_range, weight=10.0),
 )
-run = synthesize(objective, start=content, steps=120)
-for step in run:
-    if step.number % 20 == 1:
-        print(f"{step.size[1]:>4}×{step.size[0]:<4} {step.evaluations:>4} evaluations   loss {step.loss:.3f}")
+run = synthesize(objective, start=content, steps=120, keep_detail=True)
+steps = list(run)
+for step in steps[::20]:
+    print(f"{step.size[1]:>4}×{step.size[0]:<4} {step.evaluations:>4} evaluations   loss {step.loss:.3f}")
 show(content, style, run.best, titles=["content", "style", "ours"])
 
 # %% [markdown]
 # `Match` is a loss between the picture and a reference at some layers, `Energy` is asked of the picture alone, and
-# `synthesize` gives a *run*: an iterable of steps. `gatys(content, style)` is this cell.
+# `synthesize` gives a *run*: an iterable of steps. (`keep_detail` is explained under *Coarse to fine* below.) A loss in
+# turn is a statistic of the features and a distance between two of them: `gram_loss` is
+# `Loss(gram, mean_squared, name="gram")`. `gatys(content, style, size=256, steps=120)` is this cell.
 #
-# The losses here are *relative*: each layer is divided by the reference's own size (its value at a picture without any
-# features), so that a weight means the same at every size and with every encoder. More about this below. The paper's
-# content layer is relu4_2 alone; relu3_1 beside it keeps faces and windows from dissolving.
+# The losses here are *relative*: each layer is divided by what its loss would be if all features of the picture were 0,
+# the mean of $P^2$ for content and of $A^2$ for style. So a weight means the same at every size and with every encoder;
+# more about this below. The paper's content layer is relu4_2 alone; relu3_1 beside it keeps faces and windows from
+# dissolving.
+
+# %%
+first = next(gatys(content, style, size=256, steps=120))
+assert abs(first.loss - steps[0].loss) < 1e-4 * first.loss
+
+wrong = Objective(Match(gram_loss, content, STYLE_LAYERS)).at(content.shape[-2:])  # the slide's target
+value = float(wrong(content.to(wrong.device))["gram"])
+print(f"style loss of the photo itself with the slide's target: {value:.1e}, whatever the painting")
+assert value < 1e-9
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The Gram matrix forgets where
@@ -152,15 +171,16 @@ plt.show()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What each layer keeps
 #
-# Ask for the <span class="content">content</span> of one layer, from noise and with nothing else in the objective. Early
-# layers give the photo back; deep ones keep what is where, and leave the rest free.
+# Ask for the <span class="content">content</span> of one layer, from noise and with nothing else in the objective but
+# the range of values. Early layers give the photo back; deep ones keep what is where, and leave the rest free. (The row
+# ends where `mini` ends, at relu5_1; the paper's goes to conv5_2.)
 
 # %%
 figure("content_reconstruction", "The lighthouse, reconstructed from noise at layers relu1_2 to relu5_1")
 
 # %% [markdown]
 # Ask for the <span class="style">style</span> of one layer, then two, up to five. What is reproduced grows from colours
-# to strokes to whole swirls; where things are in the painting is never among it.
+# to strokes to whole swirls; where things are in the painting is never part of it.
 
 # %%
 figure("style_reconstruction", "Starry Night's texture, reconstructed from noise with one to five layers")
@@ -187,7 +207,7 @@ plt.show()
 
 # %% [markdown]
 # The slides of Ayala and Wolters turn the same knob and call it γ (theirs is the style's weight, not our γ), from 0.1
-# to 10 times a base weight:
+# to 10; here, these are multiples of our 50:
 
 # %%
 figure("gamma", "The lighthouse stylised with gamma from 0.1 to 10")
@@ -219,14 +239,16 @@ for letter, value in numbers("four_pictures")["losses"].items():
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Gradients by hand
 #
-# With $G = F F^\top$ and $E = \frac{1}{N^2M^2}\sum_{ij}(G_{ij}-A_{ij})^2$,
+# With $G = F F^\top$ and $E = \frac{1}{N^2M^2}\sum_{ij}(G_{ij}-A_{ij})^2$, the course notes' loss (Gatys' $E_l$ is a
+# quarter of it). A change $dF$ changes $G$ by $dG = dF\,F^\top + F\,dF^\top$, and
+# $dE = \frac{2}{N^2M^2}\sum_{ij}(G-A)_{ij}\,dG_{ij}$. Collecting what stands before $dF$:
 #
 # $$\frac{\partial E}{\partial F} = \frac{2}{N^2M^2}\left[(G-A)F + (G-A)^\top F\right] = \frac{4}{N^2M^2}(G-A)F,$$
 #
-# because $G - A$ is symmetric. Wonka's notes (1.4.7) have the factor 2 for this $E$, and set the gradient to zero where
-# $F_{ij} \le 0$. The zero belongs to the gradient with respect to the value *before* the ReLU, which is what flows back
-# through the network; with respect to $F$ itself there is none. The content loss has
-# $\partial\mathcal{L}_{\text{content}}/\partial F = F - P$. The cell settles all three.
+# because $G - A$ is symmetric. Wonka's notes (1.4.7) have the factor 2 for this $E$. They and the paper set the gradient
+# to zero where $F_{ij} \le 0$: this belongs to the gradient with respect to the value *before* the ReLU, which is what
+# flows back through the network; the derivative with respect to $F$ has no such case. The content loss of the paper has
+# $\partial\mathcal{L}_{\text{content}}/\partial F = F - P$. The cell checks the factor 4, the zeros, and $F - P$.
 
 # %%
 N, M = 4, 30
@@ -253,8 +275,8 @@ assert torch.allclose(content_slope, F_free - P)
 #
 # A slide of Ayala and Wolters reads the Gram matrix as the similarity of filters: a large entry for two that are alike.
 # That holds between filters of equal norm only. The same slide has the formula that says so,
-# $A\cdot B = |A|\,|B|\cos\theta$. Two strong channels that hardly agree beat two weak ones that
-# always do:
+# $A\cdot B = |A|\,|B|\cos\theta$. Two strong channels that hardly agree beat two weaker ones that
+# agree much better:
 
 # %%
 channels = encoder(style, "relu4_1")["relu4_1"][0].flatten(1)
@@ -272,7 +294,8 @@ assert G[i, j] > G[m, n] and cosine[i, j] < cosine[m, n]
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Many losses of one name
 #
-# Every source divides by something else. The numbers α and β are worth nothing without it:
+# Every source divides by something else. The numbers α and β are worth nothing without it. Our raw losses first, before
+# `gatys` makes them relative:
 
 # %%
 N, M = 512, 64 * 64  # conv4_2 at 512×512 pixels
@@ -282,28 +305,42 @@ rows = [[name, f"{c:.4g}", f"{s:.4g}", f"{1e-3 * (c0 / c) / (s0 / s):.3g}"] for 
 table(rows, ["source", "content loss / ours", "style loss / ours", "α/β that means Gatys' 10⁻³"])
 
 # %% [markdown]
-# (G divided by M; N = 512 channels, M = 4096 positions. Each factor is tested against the formula as its source
-# prints it.) The ratio $10^{-3}$ of the paper would be about $4\cdot10^{3}$ in the course notes' normalisation. This is why
-# weights in this course are relative: each layer is divided by what its loss is without any features, which for Gram is
-# $\sum_{ij} A_{ij}^2$. The loss is then a relative error, and 50 means fifty times as important at every size and with every
-# encoder. With `mini`, from 96 to 256 pixels:
+# (G divided by M; N = 512 channels, M = 4096 positions. For style, read them at conv4_1, which has the same N and M;
+# in the last three rows the factor differs from layer to layer, so that the $w_l$ would have to change with it. Each
+# factor is tested against the formula as its source prints it.) The ratio $10^{-3}$ of the paper would be about
+# $4\cdot10^{3}$ in the course notes' normalisation.
+#
+# This is why weights in this course are relative: each layer is divided by what its loss is without any features, which
+# for Gram is $\sum_{ij} A_{ij}^2$. The loss is then a relative squared error, and 50 means fifty times as important at
+# every size and with every encoder. Two encoders: `mini`, and `mini` with its filters rescaled to mean activation 1
+# (lecture 01), from 96 to 256 pixels:
 
 # %%
-sizes, values = (96, 128, 192, 256), {"raw": [], "relative": []}
-for size in sizes:
-    x = resize(content, size)
-    for kind in values:
-        level = Objective(Match(gram_loss, style, STYLE_LAYERS), relative=kind == "relative").at(x.shape[-2:], encoder)
-        values[kind].append(float(level(x)["gram"]))
-for kind, row in values.items():
-    print(f"{kind:>8}: " + "  ".join(f"{size} px {value:8.3g}" for size, value in zip(sizes, row, strict=True)))
-assert max(values["relative"]) < 2 * min(values["relative"])
+sizes, values = (96, 128, 192, 256), {}
+for name in ("mini", "mini, rescaled"):
+    network = load_encoder("mini", normalised=name != "mini", device="cpu")
+    for kind in ("raw", "relative"):
+        objective = Objective(Match(gram_loss, style, STYLE_LAYERS), relative=kind == "relative")
+        views = [resize(content, size) for size in sizes]
+        values[name, kind] = [float(objective.at(x.shape[-2:], network)(x)["gram"]) for x in views]
+table([[*key, *(f"{value:.3g}" for value in row)] for key, row in values.items()],
+      ["encoder", "loss", *(f"{size} px" for size in sizes)])  # fmt: skip
+
+# %%
+relative = values["mini", "relative"] + values["mini, rescaled", "relative"]
+raw = values["mini", "raw"] + values["mini, rescaled", "raw"]
+print(f"largest over smallest: raw {max(raw) / min(raw):.0f}, relative {max(relative) / min(relative):.1f}")
+assert max(relative) < 2.5 * min(relative) < max(raw) / 10
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## L-BFGS against Adam
 #
 # The objective is smooth but for the kinks of ReLU and maximum, its gradient comes at the price of one more pass, and one
-# picture is all there is to optimise: made for a quasi-Newton method. L-BFGS {cite}`liu1989limited` builds a model of the curvature from its last dozen steps.
+# picture is all there is to optimise: made for a quasi-Newton method. With $s_k = x_{k+1} - x_k$ and
+# $y_k = \nabla\mathcal{L}(x_{k+1}) - \nabla\mathcal{L}(x_k)$, L-BFGS {cite}`liu1989limited` keeps the last dozen pairs and
+# builds from them an estimate $H$ of the inverse curvature that is right along the newest step, $H y_k = s_k$. It goes
+# along $-H\nabla\mathcal{L}$, to a point where the loss has fallen enough and the slope has flattened enough (the strong
+# Wolfe conditions); finding it may take several evaluations.
 
 # %%
 curves = numbers("optimisers")["curves"]
@@ -332,7 +369,17 @@ figure("starts", "Four results: started from the photo, from two noise pictures,
 # ## Coarse to fine
 #
 # A network sees a neighbourhood of fixed size (lecture 01). In a large picture that is a small part of things, so the
-# strokes become small too. Starting at a quarter of the size makes large strokes, and most evaluations cheap.
+# strokes become small too. Starting small makes large strokes, and most evaluations cheap: each level has half the size
+# of the next one, down to about 112 pixels, so a picture of 512 pixels begins at 128.
+#
+# From one level to the next only what has *changed* is enlarged. With $x_0$ the start, and ↑, ↓ for resizing to the
+# larger and the smaller size,
+#
+# $$x_{\text{large}} = x_0 + \uparrow\!\left(x_{\text{small}} - \downarrow x_0\right),$$
+#
+# so that the start keeps the fine detail that the small picture could not hold. Multigrid methods correct a fine solution
+# by a coarse one in this way. `gatys` does it unless it starts from noise, whose detail is not worth keeping; in
+# `synthesize` it is the argument `keep_detail`.
 
 # %%
 figure("coarse_to_fine", "The same budget spent at 512 pixels only, and coarse to fine")
@@ -353,8 +400,9 @@ figure("scales", "The lighthouse with the painting at half, equal and twice the 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Who is pulling?
 #
-# With `shares=True` each step gives the norm of each term's gradient, as a share of the sum of these norms. Early on the style pulls
-# alone; the content answers as soon as something has been moved.
+# With `shares=True` each step gives the norm of each term's gradient, as a share of the sum of these norms. In the first
+# step the content does not pull at all, since the picture *is* the photo: all is style, and a little total variation.
+# The content answers as soon as something has been moved.
 
 # %%
 run = gatys(content, style, size=160, steps=50, levels=1, shares=True)
@@ -387,57 +435,121 @@ panel
 # :label: gatys-texture
 # Leave the content term out and start from noise. Which of the five layers can you drop before you see it?
 # ```
-#
-# ```{solution} gatys-texture
+
+# %% [markdown]
+# :::{solution-start} gatys-texture
 # :class: dropdown
+# :::
+#
 # `reconstruct_style` is that objective. Dropping `relu1_1` is hard to see, dropping `relu5_1` costs the largest
 # structures, and with `relu1_1` alone only colours are left.
-#
-#     from styletx import reconstruct_style
-#     for layers in (STYLE_LAYERS, STYLE_LAYERS[1:], STYLE_LAYERS[:4], STYLE_LAYERS[:1]):
-#         display(show(reconstruct_style("mosaic", layers, size=128, steps=80).finish(progress=False)))
-# ```
-#
+
+# %%
+from styletx import reconstruct_style
+
+kept = {
+    "all five": STYLE_LAYERS,
+    "without relu1_1": STYLE_LAYERS[1:],
+    "without relu5_1": STYLE_LAYERS[:4],
+    "relu1_1 alone": STYLE_LAYERS[:1],
+}
+textures = [reconstruct_style("mosaic", layers, size=160, steps=100).finish(progress=False) for layers in kept.values()]
+show(*textures, titles=list(kept), height=2.0)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+
+# %% [markdown]
 # ```{exercise} A style loss without products
 # :label: gatys-mean
 # Write a `Loss` whose statistic is the mean of each channel only, and stylise with it. What is lost?
 # ```
-#
-# ```{solution} gatys-mean
+
+# %% [markdown]
+# :::{solution-start} gatys-mean
 # :class: dropdown
-# The mean of a channel says how often it fires, not with whom: colours and densities of strokes come across, their
-# directions and shapes much less.
+# :::
 #
-#     from styletx import Loss, mean_squared
-#     mean_loss = Loss(lambda f, w=None: f.mean((2, 3)), mean_squared, name="mean")
-#     objective = Objective(Match(content_loss, content, "relu4_2"), Match(mean_loss, style, STYLE_LAYERS, 20.0))
-#     show(synthesize(objective, start=content, steps=100).finish(progress=False))
-# ```
-#
+# The mean of a channel says how strongly it fires on average, not with whom: colours and densities of strokes come
+# across, their directions and shapes much less.
+
+# %%
+from styletx import Loss, mean_squared
+
+mean_loss = Loss(lambda features, weights=None: features.mean((2, 3)), mean_squared, name="mean")
+objective = Objective(
+    Match(content_loss, content, ("relu3_1", "relu4_2")),
+    Match(mean_loss, style, STYLE_LAYERS, weight=50.0),
+    Energy(value_range, weight=10.0),
+)
+means = synthesize(objective, start=content, steps=120, keep_detail=True).finish(progress=False)
+show(steps[-1].image, means, titles=["Gram matrices", "means only"], height=2.2)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+
+# %% [markdown]
 # ```{exercise} A yardstick for each layer
 # :label: gatys-relative
 # With relative weights a Gram `Match` of weight 3 is 3 at a picture without any features. Why is that not the black
-# picture? For which encoder is it?
+# picture? For which of the encoders `mini` and `laplacian` (a pyramid of differences between blurred pictures, without
+# any weights) is it?
 # ```
-#
-# ```{solution} gatys-relative
+
+# %% [markdown]
+# :::{solution-start} gatys-relative
 # :class: dropdown
+# :::
+#
 # A convolution has a bias, and the network was shown pictures that are centred: black is a colour like any other to it.
 # `laplacian` is a pyramid of band-passes without any bias, and black has no bands.
-#
-#     size = content.shape[-2:]
-#     for name in ("mini", "laplacian"):
-#         layer = "relu3_1" if name == "mini" else "band2"
-#         level = Objective(Match(gram_loss, style, layer, weight=3.0)).at(size, name)
-#         print(name, float(level(torch.zeros_like(content))["gram"]))
+
+# %%
+for name, layer in (("mini", "relu3_1"), ("laplacian", "band2")):
+    level = Objective(Match(gram_loss, style, layer, weight=3.0)).at(content.shape[-2:], name, device="cpu")
+    print(f"{name:>9}: {float(level(torch.zeros_like(content))['gram']):.3f}")
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+
+# %% [markdown]
+# ```{exercise} From one paper to another
+# :label: gatys-convert
+# Luan et al. (lecture 12) write $\alpha = 1$ for the content and $\Gamma = 100$ for the style, on their losses. Which
+# $\beta/\alpha$ is that in the course notes' normalisation, at a layer with 512 channels and 64×64 positions? And what
+# happens to it when the picture becomes twice as large?
 # ```
+
+# %% [markdown]
+# :::{solution-start} gatys-convert
+# :class: dropdown
+# :::
+#
+# A loss that is $f$ times ours, with the weight $w$, is ours with the weight $w f$. Their content loss is 1/2 of ours,
+# their style loss $M^2/2$: so $\beta/\alpha = 100\,M^2$, which grows with the fourth power of the side.
+
+# %%
+for side in (64, 128):
+    content_factor, style_factor = (
+        convention_factor("Luan et al. 2017; Ranjan", term, 512, side**2) for term in ("content", "style")
+    )
+    print(f"{side}×{side} positions: β/α = {100 * style_factor / content_factor:.3g}")
+assert 100 * style_factor / content_factor == 100 * side**4
+
+# %% [markdown]
+# :::{solution-end}
+# :::
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Paper, authors' code, ours
 #
 # | | the paper (2016) | the authors' code | `gatys()` |
 # |---|---|---|---|
-# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, VGG-19 at a quarter to a half of its width, trained towards it; any other by name |
+# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, VGG-19 at a fifth to a half of its width, trained towards it; any other by name |
+# | one scale for all | rescaled filters | rescaled filters | relative weights, layer by layer; `encoder=load_encoder("mini", normalised=True)` rescales the filters too |
 # | pooling | average | max | max; `pooling="avg"` |
 # | padding | not stated | zeros | mirrored in `mini`, so that no dark frame enters the Gram matrix |
 # | content layer | conv4_2, after the ReLU | after the ReLU | `relu3_1` and `relu4_2`, half each: here the name says which |

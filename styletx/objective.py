@@ -151,6 +151,11 @@ class Level:
             if isinstance(term, Match) and term.weight
         ]
 
+    @property
+    def changes(self) -> bool:
+        """Whether `update` makes another objective of it every so many steps."""
+        return any(getattr(part, "every", 0) for bound in self.matches for part in (bound.loss, bound.view))
+
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
         seen: dict[tuple, dict[str, Tensor]] = {}
         for encoder, view in dict.fromkeys((bound.encoder, bound.view) for bound in self.matches):

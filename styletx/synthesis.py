@@ -81,6 +81,11 @@ class Run:
         """How many evaluations have been spent."""
         return self._work.evaluations
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop (by `stop`, or by Ctrl-C in `finish`)."""
+        return self._work.halt.is_set()
+
     def __iter__(self) -> Iterator[Step]:
         return self
 
@@ -167,17 +172,19 @@ def synthesize(
     side of the result in pixels (default: the start's). levels: how many sizes, or their longer sides; 1 works at
     full size only. optimizer: "lbfgs" (strong Wolfe line search) or "adam" (`rate` 0.02). shares: also compute each
     term's share of the gradient (one backward pass for each term). keep_detail: from level to level only what has
-    changed is enlarged, and the start's own detail stays, x + ↑(y − ↓x) for a coarse result y, as a coarse-grid
-    correction does in multigrid methods; for a start that is a picture, not noise. output: a map of pictures in [0, 1] that everything
-    goes through which leaves the run (colours put back); the optimisation does not see it. Raises ValueError for a bad
-    argument at once, MemoryError where the device cannot hold the run, FloatingPointError naming a term that stays
-    non-finite.
+    changed is enlarged, and the start x keeps its own detail, x + ↑(y − ↓x) for a coarse result y, like the coarse-grid
+    correction of multigrid methods; for a start that is a picture, not noise. output: a map of pictures in [0, 1]
+    that everything goes through which leaves the run (colours put back); the optimisation does not see it. Raises
+    ValueError for a bad argument at once, MemoryError where the device cannot hold the run, FloatingPointError naming
+    a term that stays non-finite.
     """
     if start.ndim != 4 or start.shape[:2] != (1, 3):
         raise ValueError(f"start: a picture is (1, 3, H, W); got {tuple(start.shape)}")
+    if not start.is_floating_point():
+        raise ValueError(f"start: a picture has floats in [0, 1]; got {start.dtype}")
     if not start.isfinite().all():
         raise ValueError("start: the picture has values that are not finite")
-    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
+    if isinstance(steps, bool) or not math.isfinite(steps) or int(steps) != steps or steps < 1:
         raise ValueError(f"steps: {steps}; the budget of evaluations must be a whole number, at least 1")
     if optimizer not in ("lbfgs", "adam"):
         raise ValueError(f'optimizer: "{optimizer}" is neither "lbfgs" nor "adam"')
@@ -190,7 +197,7 @@ def synthesize(
     least = objective.smallest(encoder)
     if min(final) < least:
         raise ValueError(
-            f"size: {final[1]}×{final[0]} pixels are too few for {encoder.name} at {objective.layers()[-1]}; "
+            f"size: {final[1]}×{final[0]} pixels are too few for the layers of this objective; "
             f"each side needs at least {least}"
         )
     if levels is None:
@@ -217,21 +224,20 @@ class _Work:
         self.keep_detail, self.output = keep_detail, output
         self.budget = share_budget(total, len(sizes))
         self.halt = threading.Event()
-        self.start = start.detach().to(encoder.device)
+        self.start = start.detach().to(encoder.device, torch.float32)
         self.problem: _Problem | None = None
         self.evaluations = self.number = 0
 
-    @property
-    def best(self) -> Tensor:
-        return self.start if self.problem is None else self.problem.best
-
     def best_at(self, size: tuple[int, int]) -> Tensor:
-        """The best picture at another size, with the detail of the start that it has no pixels for where it is kept."""
-        image = resize(self.best, size)
-        if self.keep_detail and self.problem is not None:
-            start = resize(self.start, size)
-            image = image + start - resize(resize(start, self.best.shape[-2:]), size)
-        return image
+        """The best picture at another size; where detail is kept, the start with what has changed."""
+        problem = self.problem  # read once: another thread may be a level further in a moment
+        if problem is None or not self.keep_detail:
+            return resize(self.start if problem is None else problem.best, size)
+        best = problem.best
+        if tuple(best.shape[-2:]) == tuple(size):
+            return best
+        changed = best - resize(self.start, tuple(best.shape[-2:]))
+        return resize(self.start, size) + resize(changed, size)
 
     def steps(self) -> Iterator[Step]:
         for index, (size, budget) in enumerate(zip(self.sizes, self.budget, strict=True)):
@@ -259,6 +265,7 @@ class _Problem:
     def __init__(self, work: _Work, level: Level, image: Tensor, budget: int):
         self.work, self.level = work, level
         self.x = image.detach().clone().requires_grad_(True)
+        self.seen = self.x.detach().clone()  # the picture that `terms` are of
         self.end = work.evaluations + budget
         self.lowest, self.best = math.inf, image.detach().clone()
         self.terms: dict[str, Tensor] = {}
@@ -299,11 +306,11 @@ class _Problem:
                 f"objective: the term {wrong[0]} is not finite after {self.work.evaluations} evaluations"
             )
         self.x.grad = slope.contiguous()  # a channels_last one would stop L-BFGS, which views it as a vector
-        self.terms = {name: term.detach() for name, term in terms.items()}
+        self.seen, self.terms = self.x.detach().clone(), {name: term.detach() for name, term in terms.items()}
         if self.work.shares:
             self.shares = dict(zip(terms, shares, strict=True))
         if value < self.lowest:
-            self.lowest, self.best = value, self.x.detach().clone()
+            self.lowest, self.best = value, self.seen
         return total.detach()
 
     def minimise(self) -> Iterator[None]:
@@ -313,7 +320,9 @@ class _Problem:
                 yield from self._lbfgs() if self.work.optimizer == "lbfgs" else self._adam()
                 return
             except _Halt:
-                yield  # what the last, cut-off step has reached
+                if self.terms:  # a step that was cut off has moved on: go back to what was evaluated
+                    self.x.data.copy_(self.seen)
+                    yield
                 return
             except FloatingPointError:
                 if attempt == 2:
@@ -331,7 +340,7 @@ class _Problem:
         )  # fmt: skip
         settings = optimiser.param_groups[0]
         settings["lr"] = FIRST_MOVE * self.x.numel()  # the first step is −lr·g/|g|₁
-        trials = [(self.x.detach().clone(), first * scale, self.x.grad * scale, self.terms, self.shares)]
+        trials = [(self.seen, first * scale, self.x.grad * scale, self.terms, self.shares)]
         yield
 
         def closure() -> Tensor:
@@ -342,24 +351,25 @@ class _Problem:
                     return value
             value = self.evaluate() * scale
             self.x.grad.mul_(scale)
-            trials.append((self.x.detach().clone(), value, self.x.grad, self.terms, self.shares))
+            trials.append((self.seen, value, self.x.grad, self.terms, self.shares))
             return value
 
         while self.work.evaluations < self.end:
-            spent = self.work.evaluations
+            spent, place = self.work.evaluations, self.x.detach().clone()
             optimiser.step(closure)
             settings["lr"] = 1.0
-            if self.work.evaluations == spent:
-                return  # the line search found nothing lower: a minimum to rounding
+            unmoved = torch.equal(place, self.x) and not self.level.changes
             trials = [trial for trial in trials if torch.equal(trial[0], self.x)]
             if trials:
-                *_, self.terms, self.shares = trials[0]
+                self.seen, *_, self.terms, self.shares = trials[0]
+            if self.work.evaluations == spent or unmoved:
+                return  # the line search found nothing lower: a minimum to rounding
             yield
             if self.refresh():
                 before = trials[0][2] if trials else None
                 value = self.evaluate() * scale
                 self.x.grad.mul_(scale)
-                trials = [(self.x.detach().clone(), value, self.x.grad, self.terms, self.shares)]
+                trials = [(self.seen, value, self.x.grad, self.terms, self.shares)]
                 # The next pair of the history is new gradient minus last one: let it be the old objective's, or none.
                 last = optimiser.state[self.x]["prev_flat_grad"]
                 last.add_((self.x.grad - before).flatten()) if before is not None else last.copy_(self.x.grad.flatten())

@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, memory, synthesize
+from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, memory, resize, synthesize
 from styletx import synthesis as module
 from styletx.memory import predict_memory
 from styletx.synthesis import level_sizes, share_budget
@@ -80,9 +80,10 @@ def test_coarse_to_fine_visits_every_size(objective, mini):
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_kept_detail_is_the_starts_own(mini, stopped):
+@pytest.mark.parametrize("longer", [256, 448])  # two levels and three
+def test_kept_detail_is_the_starts_own(mini, stopped, longer):
     """An objective of the mean alone shifts every pixel by the same amount: all detail comes back."""
-    start = 0.3 + 0.4 * load("china", size=256)
+    start = 0.3 + 0.4 * load("china", size=longer)
     objective = Objective(Energy(lambda x: (x.mean() - 0.6).square(), name="mean"))
     found = {}
     for keep_detail in (False, True):
@@ -93,6 +94,39 @@ def test_kept_detail_is_the_starts_own(mini, stopped):
         shift = run.best.mean() - start.mean()
         found[keep_detail] = float((run.best - start - shift).abs().max())
     assert found[True] < 1e-4 < 0.02 < found[False]
+
+
+@pytest.mark.parametrize("size", [256, 448])
+def test_kept_detail_adds_nothing_by_itself(mini, size):
+    """Where no level finds anything to change, the result is the start at that size, white edges and all."""
+    start = load("china", size=448)
+    objective = Objective(Energy(lambda x: (x * 0).sum(), name="nothing"))
+    run = synthesize(objective, mini, start=start, size=size, steps=9, keep_detail=True)
+    assert torch.equal(run.finish(progress=False), resize(start, size))
+    blurred = synthesize(objective, mini, start=start, size=size, steps=9).finish(progress=False)
+    assert (blurred - resize(start, size)).abs().max() > 0.1
+
+
+def test_a_line_search_that_finds_nothing_ends_the_level(mini, photo):
+    class Uphill(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return (x - 0.5).square().mean()
+
+        @staticmethod
+        def backward(ctx, slope):
+            return -slope * (ctx.saved_tensors[0] - 0.5)  # away from the minimum
+
+    run = synthesize(Objective(Energy(Uphill.apply, name="uphill")), mini, start=photo, steps=500, levels=1)
+    run.finish(progress=False)
+    assert run.evaluations <= 2 * module.LINE_SEARCH and torch.allclose(run.best, photo)
+
+
+def test_stopped_before_the_first_evaluation_there_is_no_step(objective, mini, photo):
+    run = synthesize(objective, mini, start=photo, steps=20)
+    run.stop()
+    assert list(run) == [] and run.stopped and torch.allclose(run.best, photo, atol=1e-6)
 
 
 def test_level_sizes_and_budgets():
@@ -233,7 +267,7 @@ def test_terms_belong_to_the_picture_of_their_step(objective, mini, photo, optim
     level = objective.at(tuple(photo.shape[-2:]), mini)
     steps = list(synthesize(objective, mini, start=photo, steps=25, levels=1, optimizer=optimizer))
     assert torch.equal(steps[0].raw, photo)
-    for step in steps[:-1]:
+    for step in steps:
         with torch.no_grad():
             expected = {name: float(value) for name, value in level(step.raw).items()}
         assert step.losses == pytest.approx(expected, rel=1e-4)

@@ -35,7 +35,7 @@ def load_encoder(
     device: str | torch.device | None = None,
     weights: str | Path | None = None,
 ) -> Encoder:
-    """The encoder of that name (one of `NAMES`) on the device; an Encoder is moved there and given back.
+    """The encoder of that name (one of `NAMES`) on the device; an Encoder is given back, moved if a device is named.
 
     `pooling="avg"` swaps max pooling for average pooling; `normalised=True` rescales every filter to mean
     activation 1 (see `normalise`). `weights` names a file instead of the encoder's own; `weights="random"` is the
@@ -43,7 +43,7 @@ def load_encoder(
     fetched.
     """
     if isinstance(name, Encoder):
-        return name.to(pick_device(device))
+        return name if device is None else name.to(pick_device(device))
     if name not in NAMES:
         near = difflib.get_close_matches(str(name), NAMES, n=3) or NAMES
         raise EncoderError(f'encoder: no encoder "{name}"; there is {", ".join(near)}')
