@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-DEMO   ?= demo
 
 .DEFAULT_GOAL := help
 .PHONY: help course test demo gallery book lint bench clean

@@ -17,7 +17,7 @@
 #
 # - invert any layer of a network: find a picture that it cannot tell from a given one;
 # - say what each of the three terms of the objective is for, and what the pictures look like without it;
-# - read off, layer by layer, what is kept and what is forgotten: pixels, places, and at last how many of a thing there are;
+# - read off, layer by layer, what is kept and what is forgotten: first pixels, then places;
 # - tell the exponent of total variation in the paper from the one on the slide.
 
 # %% slideshow={"slide_type": "slide"}
@@ -58,14 +58,16 @@ figure("inversion_layers", "A lighthouse, and what comes back of it from eight l
 # A network turns a picture $\mathbf{x}_0$ into a code $\Phi_0 = \Phi(\mathbf{x}_0)$ at some layer. Many pictures share that
 # code, for a layer that forgets something maps them all to one. Show one of them, and you see what the layer has kept.
 #
-# Mahendran and Vedaldi {cite}`mahendran2015understanding` look for the picture by optimisation:
+# Mahendran and Vedaldi {cite}`mahendran2015understanding` look for the picture by optimisation (but for a scale σ, of
+# which more below):
 #
 # $$\mathbf{x}^* = \operatorname*{arg\,min}_{\mathbf{x}}\;
 # \frac{\lVert \Phi(\mathbf{x}) - \Phi_0 \rVert_2^2}{\lVert \Phi_0 \rVert_2^2}
 # + \lambda_\alpha \mathcal{R}_\alpha(\mathbf{x}) + \lambda_\beta \mathcal{R}_{V^\beta}(\mathbf{x}).$$
 #
-# - The first term is 0 where the codes agree, and 1 for a picture without any features. Because of the denominator one
-#   weight fits all layers.
+# - The first term is 0 where the codes agree, and 1 for a picture without any features. The denominator brings all layers to
+#   one scale, so that $\lambda_\alpha$ and $\lambda_\beta$, the weights of the other two, need not be sought anew for each (the paper
+#   still takes a larger $\lambda_\beta$ for deeper layers; here one does for all).
 # - $\mathcal{R}_\alpha(\mathbf{x}) = \lVert \mathbf{x} \rVert_\alpha^\alpha$ of the mean-subtracted picture, with
 #   $\alpha = 6$: next to nothing for usual values, huge for a pixel that runs away.
 # - $\mathcal{R}_{V^\beta}(\mathbf{x}) = \sum_{i,j} \left((x_{i,j+1}-x_{ij})^2 + (x_{i+1,j}-x_{ij})^2\right)^{\beta/2}$, total
@@ -77,15 +79,16 @@ figure("inversion_layers", "A lighthouse, and what comes back of it from eight l
 # :::{admonition} Check the slide
 # :class: warning
 # The slide raises the sum of squares to $\beta$, the paper to $\beta/2$. At $\beta = 2$ the paper's is the usual squared
-# total variation; the slide's is its square, in which one hard edge outweighs a whole field of noise. The next cell has
-# an edge and a ramp between the same two values.
+# total variation; the slide's squares each pixel's term once more, so that a hard edge costs far more than a ramp of the
+# same height. The next cell has both. (The slide also drops the paper's σ, the mean norm of natural pictures, by which
+# $\mathbf{x}$ is scaled before the network sees it. So do we; the table at the end says why.)
 # :::
 
 # %%
 ramp = torch.linspace(0, 1, 9).view(1, 1, 1, 9).expand(1, 1, 9, 9)
 edge = (ramp > 0.5).float()
 rows = [[f"β = {beta}", *(float(beta_variation(x, beta=beta)) for x in (ramp, edge))] for beta in (1, 2, 4)]
-table([[*row, row[2] / row[1]] for row in rows], ["exponent β/2", "ramp", "edge", "edge / ramp"])
+table([[*row, row[2] / row[1]] for row in rows], ["β (the exponent is β/2)", "ramp", "edge", "edge / ramp"])
 
 # %% [markdown]
 # With β = 1 an edge costs no more than a ramp: edges may stand. With β = 2 it costs eight times as much, and with 4,
@@ -111,13 +114,19 @@ print(f"reconstruction error {start.losses['code']:.2f} → {last.losses['code']
 show(photo, noise.clamp(0, 1), run.best, titles=["photo", "start", "from relu3_1"])
 
 # %% [markdown]
-# The loop is the one of lecture 03; only the terms differ. `invert(photo, layer="relu3_1")` is this cell with defaults.
+# `Loss` is a statistic of the features and a distance between two of them; the statistic here is the features as they are
+# (`identity`), compared place by place (`aligned`). `Match` asks for it between the picture and a reference at a layer,
+# `Energy` asks something of the picture alone, and `Objective` adds them up; `relative=False` leaves each term as its
+# formula has it (lecture 03 says what else there is). `synthesize` then moves the pixels downhill, by L-BFGS.
+# `invert(photo, layer="relu3_1", size=160, steps=120)` is this cell, but for the noise that it draws.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Why regularise?
 #
-# Without the regularisers the error is as low, and the picture means little: a deep layer cannot see fine noise, so nothing
-# takes it away. This is the point of the prior.
+# At `relu4_1` the error is as low without the regularisers, and yet the picture means little: a deep layer cannot see fine
+# noise, so nothing takes it away. This is the point of the prior. Two measures compare with the photo itself: PSNR,
+# $10\log_{10}(1/\text{mean squared error})$ in dB, and SSIM, which compares means, contrasts and structure window by
+# window and is 1 for equal pictures.
 
 # %%
 figure("inversion_beta", "The lighthouse from relu4_1, without regularisers and with four weights of total variation")
@@ -140,6 +149,21 @@ rows = [
     [layer, v["psnr"], v["ssim"], found["free"][layer]["ssim"], v["error"]] for layer, v in found["regularised"].items()
 ]
 table(rows, ["layer", "PSNR (dB)", "SSIM", "SSIM without regularisers", "reconstruction error"])
+
+# %% [markdown]
+# In the first layers the code alone fixes the picture, and the regularisers only blur it a little; deeper ones need them.
+# The last column does not compare between layers: each error is relative to its own layer's code.
+#
+# And $\mathcal{R}_\alpha$? It sees no neighbours; it holds single values. By itself, at three weights:
+
+# %%
+rows = []
+for weight in (0.0, 1e-3, 1.0):
+    *_, last = invert(photo, layer="relu4_1", size=160, steps=60, alpha_weight=weight, beta_weight=0.0)
+    outside = ((last.raw < 0) | (last.raw > 1)).float().mean()
+    rows.append([f"{weight:g}", float(outside), float((last.raw - 0.5).abs().max())])
+assert rows[0][2] > rows[2][2]
+table(rows, ["λ_α", "share of values outside [0, 1]", "farthest from mid-grey"])
 
 # %%
 fig, axis = plt.subplots(figsize=(5.6, 2.8), constrained_layout=True)
@@ -196,8 +220,8 @@ table(rows, ["layer", "one position sees", "stride", "5×5 positions see"])
 # ## Forgetting where
 #
 # Throw the positions away as well, and keep each channel's mean only. A picture with this code has the right things in
-# it, in places of its own choosing, some of them several times: on the slides several flamingos come back where there
-# was one, for in a deep code place is nearly gone already.
+# it, in places of its own choosing, some of them several times. (Kitov's slides show the like with AlexNet's *full* code at
+# layer 8: several flamingos come back where there was one, for so deep a code hardly holds places.)
 
 # %%
 figure(
@@ -206,7 +230,7 @@ figure(
 )
 
 # %% [markdown]
-# A claim as code: any shuffling of the positions has the same pooled code, so no method could bring the places back.
+# A claim as code: the pooled code is the same for every order of the positions, so by itself it says nothing of places.
 
 # %%
 features = encoder(photo.to(encoder.device), "relu4_1")["relu4_1"]
@@ -266,30 +290,31 @@ panel
 #
 # ```{exercise} Jitter
 # :label: inversion-jitter
-# Networks see positions of a deep layer many pixels apart, and inversions show that grid. Move the picture a little
+# Neighbouring positions of a deep layer look at places many pixels apart, and an inversion can show that grid. Move the picture a little
 # every few steps (`jitter=4`), as the authors do in their second paper. What happens to the grid, and to the error?
 # ```
 #
 # ```{solution} inversion-jitter
 # :class: dropdown
-# The grid fades, since no pixel keeps one place relative to it; the error rises a little, because a code that is moved is
-# another code.
+# The grid fades, since no pixel keeps one place relative to it; the error rises a little, because a picture that is moved
+# has another code.
 #
 #     pictures = [invert(photo, layer="relu4_1", size=160, steps=200, jitter=j).finish(False) for j in (0, 4)]
 #     show(*pictures, titles=["no jitter", "jitter of 4 pixels"])
 # ```
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Paper, ours
+# ## Paper, authors' code, ours
 #
-# | | the paper (2015) | `invert()` |
-# |---|---|---|
-# | network | AlexNet, all layers | `mini`; `encoder="alexnet"` where its weights can be had |
-# | error | ‖Φ(σx) − Φ₀‖² / ‖Φ₀‖², σ the mean norm of natural pictures | the same without σ: pictures are in [0, 1] here, and encoders scale themselves |
-# | R_α | sum of the 6th powers, mean subtracted, λ_α = 2.16·10⁸ for its scale | mean of (2x − 1)⁶, λ_α = 10⁻³ |
-# | R_β | sum, β = 2, one λ_β from 0.5 to 500 per layer | mean, β = 2, one λ_β = 5 for all layers |
-# | optimiser | gradient descent with momentum, rate lowered in stages | L-BFGS, coarse to fine |
-# | jitter | in the second paper (2016) | `jitter=` |
+# | | the paper (2015) | the authors' code (deep-goggle) | `invert()` |
+# |---|---|---|---|
+# | network | AlexNet, all layers | Caffe's reference network, layers 1 to 20 | `mini`; `encoder="alexnet", layer="relu3"` where its weights can be had |
+# | pooling, padding | AlexNet's | the same | max, mirrored in `mini` |
+# | error | ‖Φ(σx) − Φ₀‖² / ‖Φ₀‖², σ the mean norm of natural pictures | the same | the same without σ: pictures are in [0, 1] here, and encoders scale themselves |
+# | R_α | sum of the 6th powers, mean subtracted, λ_α = 2.16·10⁸ for its scale | the same sum, over σ² | mean of (2x − 1)⁶, λ_α = 10⁻³ |
+# | R_β | sum, β = 2 | β = 2; λ_β = 0.5, 5 or 50, growing with depth | mean, β = 2, one λ_β = 5 for all layers |
+# | optimiser | gradient descent with momentum, rate lowered in stages | momentum 0.9, 400 steps, rate cut tenfold after 100 and 300 | L-BFGS, coarse to fine |
+# | jitter | – (in later work) | none | `jitter=` |
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How it fails

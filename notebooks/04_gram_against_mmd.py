@@ -16,7 +16,7 @@
 # By the end of this lecture you will be able to
 #
 # - tell whether two samples have one distribution, with a kernel and without knowing either distribution;
-# - show in four lines that Gatys' style loss is such a test, with one particular kernel;
+# - show that Gatys' style loss is an MMD² with one particular kernel;
 # - change the kernel, and say what the new loss sees that the old one does not;
 # - explain why the biased estimate is the loss, and the unbiased one is not.
 
@@ -93,6 +93,10 @@ plt.show()
 #
 # The right-hand side has only the kernel $k(\mathbf{x}, \mathbf{y}) = \langle\varphi(\mathbf{x}), \varphi(\mathbf{y})\rangle$
 # in it: $\varphi$ may be as large as it likes, also infinite.
+#
+# With means over *samples* this is an estimate of the MMD² of the two distributions, the biased one. The test below takes
+# the unbiased estimate, which leaves out the pairs of a point with itself and divides by $n(n-1)$ and $m(m-1)$. It is no
+# squared length any more and may be negative; why that matters is said further down.
 
 # %%
 sigma = median_bandwidth(torch.cat([X, Y], 1))
@@ -105,14 +109,21 @@ rows = [[name, *two_sample_test(kernel, X, Y, permutations=300)] for name, kerne
 table(rows, ["kernel", "MMD² (unbiased)", "p-value"])
 
 # %% [markdown]
-# The p-value comes from shuffling the labels: how often do random halves of all points differ as much? The linear kernel
-# compares means, and the means are equal: it sees nothing. The other two do.
+# The p-value comes from shuffling the labels: in what share of random splits of all points, into as many as before, is the
+# value at least as large? If it is small, chance is a poor explanation. The linear kernel compares means, and the means are equal: it sees nothing. The other two do.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where do they differ? The witness
 #
-# $f(\mathbf{t}) = \tfrac1n\sum_i k(\mathbf{x}_i, \mathbf{t}) - \tfrac1m\sum_j k(\mathbf{y}_j, \mathbf{t})$ is positive where $X$
-# has more than $Y$, negative where it has less. MMD² is the mean of $f$ over $X$, less that over $Y$.
+# $f(\mathbf{t}) = \tfrac1n\sum_i k(\mathbf{x}_i, \mathbf{t}) - \tfrac1m\sum_j k(\mathbf{y}_j, \mathbf{t})$ compares the two samples as
+# seen from $\mathbf{t}$. A Gaussian kernel sees near points only, so there $f$ is positive where $X$ has more than $Y$ and
+# negative where it has less. The other two draw no such map: the linear $f$ is a straight line, $t(\bar x - \bar y)$, here 0;
+# the second-order one is the parabola $t^2(\overline{x^2} - \overline{y^2})$, negative everywhere, also in the middle, where
+# $X$ has more: all it knows is that $Y$ is spread wider.
+#
+# MMD² is the mean of $f$ over $X$, less that over $Y$. Of all functions in the kernel's space with norm 1,
+# $f/\lVert f\rVert$ has the largest difference between these means, and that difference is the MMD: hence *maximum* mean
+# discrepancy.
 
 # %%
 t = torch.linspace(-5, 5, 200)[None]
@@ -136,15 +147,22 @@ assert torch.isclose(value, from_witness, rtol=1e-4)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Gatys' style loss is an MMD
 #
-# Now let the points be features: $\mathbf{x}_k \in \mathbb{R}^N$ is the column of $F^l$ at position $k$, $\mathbf{y}_k$ that of the
-# style picture. Take the kernel $k(\mathbf{x}, \mathbf{y}) = (\mathbf{x}^\top\mathbf{y})^2$. Its $\varphi(\mathbf{x})$ is
-# $\mathbf{x}\mathbf{x}^\top$, so the mean of $\varphi$ is the Gram matrix over the number of positions, and
+# Symbols as in lecture 03: $F$ are the features of our picture at layer $l$, $S$ those of the painting, $N$ channels in rows
+# and $M$ positions in columns (for now as many in both); $G = FF^\top$, $A = SS^\top$. The points are the columns
+# $\mathbf{x}_k$ of $F$ and $\mathbf{y}_k$ of $S$. Take the kernel $k(\mathbf{x}, \mathbf{y}) = (\mathbf{x}^\top\mathbf{y})^2$. Multiplied
+# out,
+#
+# $$(\mathbf{x}^\top\mathbf{y})^2 = \sum_{ij} x_i y_i\, x_j y_j = \sum_{ij} (\mathbf{x}\mathbf{x}^\top)_{ij}
+# (\mathbf{y}\mathbf{y}^\top)_{ij} = \langle \mathbf{x}\mathbf{x}^\top, \mathbf{y}\mathbf{y}^\top \rangle ,$$
+#
+# so $\varphi(\mathbf{x}) = \mathbf{x}\mathbf{x}^\top$, a matrix, and its mean over the positions is
+# $\tfrac1M\sum_k \mathbf{x}_k\mathbf{x}_k^\top = \tfrac1M FF^\top$, the Gram matrix over $M$. Put in:
 #
 # $$\frac{1}{4N^2}\,\mathrm{MMD}^2[X, Y] = \frac{1}{4N^2}\Big\lVert \tfrac{1}{M} F F^\top - \tfrac{1}{M} S S^\top \Big\rVert_F^2
 # = \frac{1}{4N^2M^2}\sum_{ij}(G_{ij} - A_{ij})^2 = E_l .$$
 #
-# That is all of it {cite}`li2017demystifying`. Style transfer matches the distribution of features, and sees of it what
-# the kernel sees. The cell computes both sides, the left one pair by pair.
+# That is all of it {cite}`li2017demystifying`. Style transfer matches the distribution of features, as far as the kernel
+# can see it. The cell computes both sides, the left one pair by pair.
 
 # %%
 encoder = load_encoder("mini", device="cpu")
@@ -159,14 +177,15 @@ def both_sides(first, second):
     F, S = (encoder(p, "relu3_1")["relu3_1"][0].flatten(1).double() for p in (first, second))
     N, M, M_s = F.shape[0], F.shape[1], S.shape[1]
     gatys_loss = (F @ F.T / M - S @ S.T / M_s).square().sum() / (4 * N**2)
-    return gatys_loss, (k(F, F).mean() + k(S, S).mean() - 2 * k(F, S).mean()) / (4 * N**2), M, M_s
+    pairwise = (k(F, F).mean() + k(S, S).mean() - 2 * k(F, S).mean()) / (4 * N**2)
+    return pairwise, gatys_loss, M, M_s
 
 
 left, right, M, M_s = both_sides(photo, painting[..., : photo.shape[-2], : photo.shape[-1]])
-print(f"{M} and {M_s} positions: E = {left:.9f}, MMD²/4N² = {right:.9f}")
+print(f"{M} and {M_s} positions: MMD²/4N² = {left:.9f}, E = {right:.9f}")
 assert torch.isclose(left, right, rtol=1e-9)
 left, right, M, M_s = both_sides(photo, painting[..., :64, :80])
-print(f"{M} and {M_s} positions: E = {left:.9f}, MMD²/4N² = {right:.9f}")
+print(f"{M} and {M_s} positions: MMD²/4N² = {left:.9f}, E = {right:.9f}")
 assert torch.isclose(left, right, rtol=1e-9)
 
 # %% [markdown]
@@ -216,12 +235,12 @@ assert torch.allclose(first, second, rtol=1e-8, atol=1e-8 * float(first.abs().ma
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Other kernels
 #
-# | kernel | $k(\mathbf{x}, \mathbf{y})$ | what it compares | cost for N positions, C channels |
+# | kernel | $k(\mathbf{x}, \mathbf{y})$ | what it compares | cost for M positions, N channels |
 # |---|---|---|---|
-# | linear | $\mathbf{x}^\top\mathbf{y}$ | means | N·C |
-# | polynomial | $(\mathbf{x}^\top\mathbf{y} + c)^d$ | moments up to order d; d = 2, c = 0: Gram | N·C² for d = 2, else N²·C |
-# | Gaussian | $\exp(-\lVert\mathbf{x}-\mathbf{y}\rVert^2 / 2\sigma^2)$ | everything, best at the scale σ | N²·C |
-# | BN statistics | – | means and standard deviations, channel by channel | N·C |
+# | linear | $\mathbf{x}^\top\mathbf{y}$ | means | M·N |
+# | polynomial | $(\mathbf{x}^\top\mathbf{y} + c)^d$ | c = 0: moments of order d (d = 2: Gram); c > 0: all up to d | M·N² for d = 2, else M²·N |
+# | Gaussian | $\exp(-\lVert\mathbf{x}-\mathbf{y}\rVert^2 / 2\sigma^2)$ | everything, best at the scale σ | M²·N |
+# | BN statistics | none: $\tfrac1N\sum_i (\mu_i-\mu'_i)^2 + (\sigma_i-\sigma'_i)^2$ | mean and standard deviation, channel by channel | M·N |
 #
 # Each is a `Loss` in the same objective:
 
@@ -239,7 +258,7 @@ show(*pictures, titles=["linear", "Gaussian", "BN statistics"])
 
 # %% [markdown]
 # The bandwidth σ is found by the *median rule*, the median distance between features of the painting: much smaller, and
-# every point is alone; much larger, and the kernel is as good as linear.
+# every point is alone; much larger, and the kernel behaves like the linear one.
 
 # %%
 cloud = encoder(style, "relu3_1")["relu3_1"][0].flatten(1)
@@ -269,15 +288,18 @@ axis.legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# "The linear kernel is cheaper and comparable": cheaper it is, and for the reason above: it only needs means.
-# At `relu1_1` of a 256-pixel picture there are 65,536 positions: all pairs would be a matrix of 17 GB. `mmd("gaussian")`
+# Larson's table says that the linear kernel "is capable of comparable quality with Gram Loss, but with lower computational
+# complexity". Cheaper it is, since it only needs means (in the plot, of 96 channels). But a run spends its time in the
+# network: whole runs of the two take about as long. Whether they are comparable, judge by the first pictures of this
+# lecture. "Linear time" is the mean of $k(x_1,x_2)+k(y_1,y_2)-k(x_1,y_2)-k(x_2,y_1)$ over disjoint pairs: unbiased, hence for
+# tests; Li et al. minimise it all the same. At `relu1_1` of a 256-pixel picture there are 65,536 positions: all pairs would be a matrix of 17 GB. `mmd("gaussian")`
 # sums it in blocks, forward and backward, and never holds more than one; `positions=1024` looks at so many positions,
 # drawn anew every few steps.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A mixture of losses
 #
-# Losses add up as well as styles do. Half BN statistics, half Gram:
+# Losses can be mixed just as styles can. Half BN statistics, half Gram:
 
 # %%
 figure("kernel_mixture", "The lighthouse with BN statistics, with half BN and half Gram, and with Gram")
@@ -330,35 +352,38 @@ panel
 #
 # ```{exercise} A test of styles
 # :label: mmd-test
-# Do the left and the right half of *Starry Night* have one style? Test 200 features of each at `relu2_1`. Then test the
-# painting against the photo. Why would *all* positions give p-values that are too small?
+# Do the left and the right half of *Starry Night* have one style? Test features of each at `relu2_1`, not all of them. Then
+# test the painting against the photo. Why would *all* positions give p-values that are too small?
 # ```
 #
 # ```{solution} mmd-test
 # :class: dropdown
-# Neighbouring features see overlapping patches: they are no independent draws, which the test assumes. A few positions
-# far apart come nearer to that.
+# Neighbouring features see overlapping patches: they are not the independent draws that the test assumes, so all of them
+# count as more evidence than they are. `relu2_1` sees 10 pixels, 2 apart, so every fifth position is free of overlap.
 #
-#     cloud = encoder(style, "relu2_1")["relu2_1"][0]
+#     def far(features):
+#         return features[..., ::5, ::5].flatten(1)
+#
+#     cloud, other = (encoder(p, "relu2_1")["relu2_1"][0] for p in (style, content))
 #     half = cloud.shape[-1] // 2
-#     left, right = (part.flatten(1) for part in (cloud[..., :half], cloud[..., half:]))
-#     draw = lambda points: points[:, torch.randperm(points.shape[1])[:200]]
 #     kernel = gaussian_kernel(median_bandwidth(cloud.flatten(1)))
-#     print(two_sample_test(kernel, draw(left), draw(right)))
-#     photo_cloud = encoder(content, "relu2_1")["relu2_1"][0].flatten(1)
-#     print(two_sample_test(kernel, draw(cloud.flatten(1)), draw(photo_cloud)))
+#     pairs = {"left, right": (cloud[..., :half], cloud[..., half:]), "painting, photo": (cloud, other)}
+#     for name, pair in pairs.items():
+#         print(name, two_sample_test(kernel, *map(far, pair)))
 # ```
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## Paper, ours
+# ## Paper, authors' code, ours
 #
-# | | the paper (2017) | here |
-# |---|---|---|
-# | network, layers | VGG-19, relu1_1 … relu5_1; content relu4_2 | the same layers of `mini`, content relu3_1 too; any encoder by name |
-# | normalisation | one Z per kernel and layer, set by hand | each layer over the reference's own size |
-# | Gaussian | σ² from the mean squared distance, pairs drawn at random | σ by the median rule; all pairs in blocks, or `positions=` drawn |
-# | estimate | unbiased for the linear-time Gaussian, biased else | biased: it is bounded below |
-# | BN statistics | mean and standard deviation, Σ/N | the same |
+# | | the paper (2017) | the authors' code | here |
+# |---|---|---|---|
+# | network, layers | VGG-19, relu1_1 … relu5_1; content relu4_2 | the same | the same layers of `mini`, content relu3_1 too; any encoder by name |
+# | pooling, padding | not stated | average; one pixel | max; mirrored in `mini` |
+# | normalisation | one Z per kernel and layer, set by hand | one factor per kernel, then the layer's size | each layer over the reference's own size |
+# | Gaussian | σ² from the mean squared distance, pairs drawn at random | pairs shuffled anew at each evaluation | σ by the median rule; all pairs in blocks, or `positions=` drawn |
+# | polynomial | d = 2, c = 0 | the same | any d and c |
+# | estimate | unbiased for the linear-time Gaussian, biased else | the same | biased: it is bounded below |
+# | BN statistics | mean and standard deviation, Σ/N | the same | the same |
 #
 # ## How it fails
 #
@@ -371,4 +396,4 @@ panel
 # ## What to read next
 #
 # Gretton et al. {cite}`gretton2012kernel` is the paper on the test, and Risser et al. {cite}`risser2017stable` go on where
-# moments end: whole histograms. They are among the losses of lecture 05.
+# moments end: whole histograms. Their loss is among those of lecture 05.

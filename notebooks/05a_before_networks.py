@@ -57,7 +57,7 @@ figure(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Colours: a mean and a spread (2001)
 #
-# Reinhard et al. {cite}`reinhard2001color` go over to a space in which the three channels of natural pictures hardly
+# Reinhard et al. {cite}`reinhard2001color` move to a space in which the three channels of natural pictures hardly
 # depend on each other. It is called lαβ (not CIELAB): logarithms of the eye's three cone responses, then one brightness and
 # two colour differences. There they give each channel of the <span class="content">photo</span> the mean and the standard
 # deviation of the <span class="style">painting</span>'s:
@@ -85,7 +85,7 @@ moments = [torch.stack([f(rgb_to_lab(p)) for f in (lambda x: x.mean((2, 3)), lam
 assert torch.allclose(*moments, atol=2e-3)
 
 # %% [markdown]
-# What it *sees* is two numbers for each of three channels. What it does not see: which colours stand where, and anything
+# It *sees* two numbers per channel, six in all. What it does not see: which colours stand where, and anything
 # larger than a pixel. A green hill and a blue sky have one mean, which is neither. The remedy is to say what belongs to
 # what: here the upper and the lower half of both pictures, each by itself.
 
@@ -99,8 +99,8 @@ show(result, torch.cat(halves, -2), titles=["all at once", "by halves"])
 # ## Textures: histograms of a pyramid (1995)
 #
 # Heeger and Bergen {cite}`heeger1995pyramid` had the idea that this course is built on, twenty years early: start from
-# noise, and change it until some statistics are the texture's. Theirs are the histograms of the bands of a pyramid. In our
-# words it is the histogram loss on the `laplacian` encoder, which has no weights at all:
+# noise, and change it until some statistics are the texture's. Theirs are the histograms of the bands of a pyramid, and of
+# the pixels themselves ("input"). In our words it is the histogram loss on the `laplacian` encoder, which has no weights at all:
 
 # %%
 texture = load_or("grass", "grass", size=128)
@@ -125,9 +125,12 @@ show(texture, made, wall, broken, titles=["grass", "from noise", "bricks", "from
 #
 # Efros and Freeman {cite}`efros2001quilting` do not descend either: they sew. Patches of the texture are laid down one after
 # the other, each drawn among those that agree with what lies there already, and cut along the path where the two differ
-# least. That path is found row by row, from the sum of errors so far:
+# least. With $e_{i,j}$ the squared difference of the two at row $i$, column $j$ of the overlap, the cheapest way from the
+# top to there costs
 #
 # $$E_{i,j} = e_{i,j} + \min(E_{i-1,j-1}, E_{i-1,j}, E_{i-1,j+1}).$$
+#
+# The path ends at the smallest $E$ of the last row, and is followed back upwards.
 
 # %%
 costs = np.array([[4, 1, 3], [2, 5, 1], [9, 1, 4], [2, 6, 1]])
@@ -149,7 +152,7 @@ show(wall, sewn, titles=["bricks", "sewn from it"])
 table(
     [
         ["Reinhard", "2001", "mean and spread of three colour channels", "at a pixel", "yes"],
-        ["Heeger–Bergen", "1995", "histograms of a pyramid's bands", "one band at a time", "no"],
+        ["Heeger–Bergen", "1995", "histograms of a pyramid's bands", "as far as a band's filter", "no"],
         ["quilting", "2001", "whole patches, copied", "as large as a patch", "with a guide"],
         ["Gatys et al.", "2015", "which features go together", "as large as the receptive field", "yes"],
     ],
@@ -226,7 +229,7 @@ panel
 # - *Two subjects, one mean*: a sunset's colours on a green hill give a grey in between. Take the colours region by region.
 # - *Posterised sky*: a spread that is stretched ten times shows every step of 1/255, and the noise between them.
 # - *Salt and pepper*: histograms of bands alone put strong values anywhere; only neighbours in a larger band tie them down.
-# - *Déjà vu*: a quilt repeats its most fitting patch; the eye finds two copies of one leaf at once.
+# - *Déjà vu*: a quilt repeats its most fitting patch; the eye spots two copies of one leaf immediately.
 
 # %% [markdown]
 # ## What to read next

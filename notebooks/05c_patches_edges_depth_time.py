@@ -82,7 +82,8 @@ figure(
 # \qquad NN(i) = \arg\max_j \frac{\langle \Psi_i(x), \Psi_j(s)\rangle}{\lvert\Psi_i(x)\rvert\,\lvert\Psi_j(s)\rvert}.$$
 #
 # The choice has no gradient; between choices the loss is a plain squared distance. What patches see that single features do
-# not is in the litmus table of the last room: the rows with permuted positions and with the mirrored hatching.
+# not is in the litmus table of the last room: the row "mirrored, in features" is seen by patches alone, "positions permuted"
+# also by the shifted and the multi-scale Gram matrix.
 
 # %%
 encoder = load_encoder("mini", device="cpu")
@@ -105,8 +106,8 @@ print(
 )
 
 # %% [markdown]
-# A few patches are everybody's nearest: flat photos get one brush mark everywhere. Gu et al. {cite}`gu2018arbitrary`
-# therefore let every patch of the style be used *about once*: an assignment instead of a choice.
+# Most of the painting's patches are nobody's nearest, and some are the nearest of many places: where a photo is flat, one
+# brush mark comes everywhere. Gu et al. {cite}`gu2018arbitrary` therefore let every patch of the style be used *about once*: an assignment instead of a choice.
 
 # %%
 loss = reshuffle_loss()
@@ -143,7 +144,7 @@ show(labels[0], labels[1], *pictures, titles=["regions of the photo", "of the pa
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Edges
 #
-# Deep content features forget where an edge ran exactly. Li et al. {cite}`li2017laplacian` ask for it in pixels: after
+# Deep content features forget exactly where an edge ran. Li et al. {cite}`li2017laplacian` ask for it in pixels: after
 # pooling $p$ (means of 4×4 pixels), the Laplacian Δ of the result is to be that of the photo,
 #
 # $$\mathcal{L}_{\text{lap}} = \frac1n \sum_{ij} \big(\Delta p(x) - \Delta p({\color{#0b6e99}{x_c}})\big)_{ij}^2 , \qquad
@@ -204,6 +205,11 @@ show(photo, painting, result, titles=["photo", "painting", "to please a critic"]
 # Two more losses are sums over sizes. Jing et al. {cite}`jing2018stroke` show the network the *style* in a few sizes, and
 # reach the ones in between by weights. Wang et al. {cite}`wang2017multimodal` look at the *result* in several sizes: make it
 # four times smaller, and a layer that sees 24 pixels sees what was 96 pixels wide.
+#
+# $$\mathcal{L}_{\text{stroke}} = \sum_t w_t \sum_l \lVert G_l(x) - G_l(s_t)\rVert^2, \qquad
+# \mathcal{L}_{\text{hier}} = \sum_k \lambda_k \sum_l \lVert G_l(x_{\downarrow k}) - G_l(s_{\downarrow k})\rVert^2,$$
+#
+# with $s_t$ the style at $t$ times the picture's size, and $\downarrow k$ for made smaller by $k$.
 
 # %%
 print("1.4 is made of", {k: round(v, 2) for k, v in stroke_weights(1.4).items()})
@@ -219,8 +225,12 @@ show(*pictures, titles=["strokes 0.5, from noise", "strokes 2", "hierarchical"])
 # ## Depth
 #
 # Strokes flatten a scene: near and far get the same marks. Liu et al. {cite}`liu2017depth` ask a network for the depth of the
-# result and of the photo, and keep the two alike. Any differentiable function from pictures to depth will do. The one here is
-# a small network that has learnt from rendered scenes, whose depth is known exactly:
+# result and of the photo, and keep the two alike:
+#
+# $$\mathcal{L}_{\text{depth}} = \frac1M \sum_k \big(d_k(x) - d_k({\color{#0b6e99}{x_c}})\big)^2 .$$
+#
+# Any differentiable function $d$ from pictures to depth will do. The one here is a small network for the logarithm of the
+# depth, which has learnt from rendered scenes, whose depth is known exactly:
 
 # %%
 textures = [
@@ -239,6 +249,9 @@ table([[name, row["rank"], row["log error"]] for name, row in judged.items()],
       ["on scenes it has never seen", "rank correlation", "error of log depth"])  # fmt: skip
 
 # %% [markdown]
+# Rank correlation: 1 where near and far are in the right order. Error: root mean square of the logarithm of depth, after the
+# best shift and scale. "The mean scene" gives every picture the average depth of all of them.
+#
 # "Lower in the picture is nearer" is a good rule for landscapes, and a poor one where there are a ceiling and walls. Where
 # there is a network connection, `hub_depth()` of the same module looks through a large public model (which gives *inverse*
 # depth).
@@ -259,7 +272,7 @@ for weight in (0.0, 10.0):
 with torch.no_grad():
     maps = [look(p.to(look.device), "depth")["depth"][0].cpu() for p in (street, *pictures)]
 gaps = [float((m - maps[0]).square().mean()) for m in maps[1:]]
-print(f"change of depth: {gaps[0]:.3f} without the depth loss, {gaps[1]:.3f} with it")
+print(f"change of depth: {gaps[0]:.2g} without the depth loss, {gaps[1]:.2g} with it")
 assert gaps[1] < gaps[0]
 low, high = float(maps[0].min()), float(maps[0].max())
 show(street, *pictures, *(heat(m, low, high) for m in maps), columns=3,
@@ -276,10 +289,12 @@ show(street, *pictures, *(heat(m, low, high) for m in maps), columns=3,
 # them where the last frame had them. Let $\tilde x$ be the last frame's result, moved by the optical flow ω; wherever the flow
 # can be trusted (a mask $m_k = 1$, else 0), the new one is to be the same:
 #
-# $$\mathcal{L}_{\text{temp}} = \frac{\sum_k m_k\,(x_k - \tilde x_k)^2}{\sum_k m_k} .$$
+# $$\mathcal{L}_{\text{temp}} = \frac1D \sum_k m_k\,(x_k - \tilde x_k)^2, \qquad
+# D \text{ the number of all values, trusted or not.}$$
 #
 # Here the flow is not estimated: the camera's motion through the rendered scene is known, and so is where every point goes,
-# and what hides it.
+# and what hides it. (Where it is estimated, the paper follows the flow there and back: where one does not return, something
+# is hidden.)
 
 # %%
 size = (96, 128)
@@ -320,15 +335,19 @@ show(first, *second.values(), frames[1], *jumps, columns=4, height=1.6,
      titles=["frame 1", *second, "frame 2 itself", *["what jumps"] * 3])  # fmt: skip
 
 # %% [markdown]
-# To start from the moved first frame helps already; the loss keeps it there. In the last lecture of this course the flow has
+# Starting from the moved first frame already helps; the loss keeps it there. In the last lecture of this course the flow has
 # to be estimated.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two eyes
 #
 # A stereo pair is the same problem with two cameras instead of two moments, and no order between them: both views have to
-# follow from each other {cite}`chen2018stereoscopic`. With baseline $b$ and focal length $f$ a point at depth $Z$ lies $fb/Z$
-# pixels further left in the right view:
+# follow from each other {cite}`chen2018stereoscopic`,
+#
+# $$\mathcal{L}_{\text{disp}} = \frac1D \sum_k m^L_k (x^L_k - \tilde x^R_k)^2 + \frac1D \sum_k m^R_k (x^R_k - \tilde x^L_k)^2,$$
+#
+# each view beside the other one, moved into its place. With baseline $b$ and focal length $f$, in pixels, a point at depth
+# $Z$ lies $fb/Z$ pixels further left in the right view:
 
 # %%
 depth, which = scene.depth(camera, size)
@@ -345,8 +364,10 @@ table([[name, float(stereo_disparity(first, other, flows, masks))] for name, oth
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What it costs
 #
-# Seconds and memory of MRF and reshuffle are in the table of the last room. Patches are the dear ones: each of the picture's
-# is compared with each of the style's, in blocks, so that never more than 64 MiB of that matrix exist.
+# Seconds and memory of MRF and reshuffle are in the table of the last room. MRF is the dear one in large pictures: each of the
+# picture's patches is compared with each of the style's, so four times the pixels are sixteen times the work; it runs in
+# blocks, so that no more than 64 MiB of that matrix exists at a time. Reshuffle compares within blocks of 1,024 patches;
+# its assignments, every 10 steps, are not in the table.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Try it

@@ -40,7 +40,7 @@ from styletx import (
 )
 from styletx.control import keep_chroma, match_colours
 from styletx.gallery import figure
-from styletx.images import resize_mask, rgb_to_yiq
+from styletx.images import resize_mask, rgb_to_yiq, yiq_to_rgb
 from styletx.lecture import heat
 from styletx.segments import cluster
 
@@ -82,7 +82,9 @@ show(photo, heat(masks[0], 0, 1), titles=["photo", "region 1", "region 2"])
 # %% [markdown]
 # The regions come from a clustering of deep features, and could as well be painted. Masks are shrunk to each layer by
 # averaging areas, so a region keeps its share of the picture. A region with less weight than one position of a deep layer
-# has no feature of its own there: what it would compare is its surroundings. It asks for nothing at that layer.
+# has no feature of its own there: what it would compare is its surroundings. It asks for nothing at that layer. With one
+# painting, `style_mask=` says where in it each region finds its style, and `cluster(photo, painting)` gives regions that
+# correspond in both.
 
 # %%
 styles = [load_or("starry-night", "waves", size=512), load_or("the-scream", "mosaic", size=512)]
@@ -93,8 +95,21 @@ show(*styles, result, swapped, titles=["style 1", "style 2", "each in its region
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How much of which
 #
-# Several styles without regions are *mixed*. In lecture 04 you saw that it does not matter whether Gram matrices or losses
-# are averaged. A mixture of (1, 0) is the single style, to the last bit:
+# Several styles without regions are *mixed*: average the Gram matrices, or the losses? As in lecture 04,
+# $\sum_i w_i \lVert G - A_i\rVert^2$ and $\lVert G - \sum_i w_i A_i\rVert^2$ differ by something without $G$ in it, if the $w_i$ add
+# up to 1. Other values, the same gradient:
+
+# %%
+x, a, b = (torch.rand(1, 8, 12, 12, dtype=torch.float64) for _ in range(3))
+x.requires_grad_(True)
+losses = 0.3 * gram_loss(x, a) + 0.7 * gram_loss(x, b)
+matrices = (gram(x) - (0.3 * gram(a) + 0.7 * gram(b))).square().mean()
+slopes = [torch.autograd.grad(value, x)[0] for value in (losses, matrices)]
+print(f"values {losses:.5f} and {matrices:.5f}; gradients differ by {(slopes[0] - slopes[1]).abs().max():.1e}")
+assert torch.allclose(*slopes)
+
+# %% [markdown]
+# A mixture of (1, 0) is the single style, to the last bit:
 
 # %%
 options = dict(size=128, steps=40, device="cpu")  # on a GPU sums may come in another order: equal up to rounding
@@ -106,9 +121,9 @@ show(*mixed, titles=["only the first", "half and half", "only the second"])
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Which colours
 #
-# **Luminance only.** In YIQ, Y is the brightness; I and Q are the colour (the slide's YUV has the same Y; U and V are I and
-# Q turned). Paint Y, and take I and Q from the photo. One
-# thing is easily overlooked: not every brightness goes with every colour. A saturated red cannot be nearly white, so some
+# **Luminance only.** In YIQ, Y is the brightness; I and Q are the colour (the slide's YUV has the same Y; its U and V span the
+# same plane as I and Q, rotated by 33°). Give the painting's brightness the photo's mean and spread, show the network grey
+# pictures only (Y in all three channels), and put the photo's I and Q back at the end. One thing is easily overlooked: not every brightness goes with every colour. A saturated red cannot be nearly white, so some
 # pixels leave [0, 1], and clipping RGB changes their colour. Clamp Y to what I and Q leave room for, and nothing is clipped.
 # (The price: a pure colour leaves room for one Y only, and there no stroke can show.)
 
@@ -116,8 +131,6 @@ show(*mixed, titles=["only the first", "half and half", "only the second"])
 bright = (0.6 + 0.4 * torch.rand(1, 3, *photo.shape[-2:])).clamp(0, 1)
 offset = rgb_to_yiq(photo)
 offset[:, :1] = rgb_to_yiq(bright)[:, :1]
-from styletx.images import yiq_to_rgb
-
 clipped, kept = yiq_to_rgb(offset).clamp(0, 1), keep_chroma(bright, photo)
 for name, picture in (("RGB clipped", clipped), ("Y clamped", kept)):
     gap = (rgb_to_yiq(picture) - rgb_to_yiq(photo))[:, 1:].abs().max()
@@ -127,7 +140,9 @@ assert 255 * (rgb_to_yiq(kept) - rgb_to_yiq(photo))[:, 1:].abs().max() <= 1
 # %% [markdown]
 # **Matched first.** Or give the painting the photo's colours before its style is taken. The map
 # $x \mapsto \Sigma_c^{1/2}\,\Sigma_s^{-1/2}(x - \mu_s) + \mu_c$ makes mean and covariance of its colours those of the photo: Reinhard's
-# transfer with all of Σ instead of three spreads. The strokes then bring the right colours with them. (This one clips: what
+# transfer with all of Σ instead of three spreads. Here $\mu$ and the 3×3 matrix $\Sigma$ are mean and covariance of the pixels'
+# colours, $c$ of the photo and $s$ of the painting; $\Sigma^{1/2}$ is the symmetric matrix whose square is $\Sigma$, and
+# $\Sigma^{-1/2}$ its inverse (lecture 10 does this to features). The strokes then bring the right colours with them. (This one clips: what
 # leaves [0, 1] is cut.)
 
 # %%
@@ -211,7 +226,7 @@ panel
 # Nothing: weights may be anything from 0 to 1. A position in the border counts in both statistics.
 #
 #     soft = torch.nn.functional.avg_pool2d(masks, 31, stride=1, padding=15, count_include_pad=False)
-#     show(gatys(photo, styles, mask=soft, size=192, steps=80).finish(progress=False), result)
+#     show(gatys(photo, styles, mask=soft, size=160, steps=60).finish(progress=False), result, titles=["soft", "hard"])
 # ```
 #
 # ```{exercise} The same region in both

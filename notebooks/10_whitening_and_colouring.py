@@ -38,16 +38,16 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("one_shot", "Two photographs, each in the style of three paintings, in one pass each")
+figure("one_shot", "Two photographs, each in the style of three paintings, in a second or so each")
 
 # %% [markdown]
-# Six pictures, one pass each. Nothing was optimised, and no network was trained for any of these paintings.
+# Six pictures, a second or so each. Nothing was optimised, and no network was trained for any of these paintings.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The idea: encode, move the cloud, decode
 #
 # Until here a picture was *sought* whose features have the style's statistics. But features can be moved onto
-# these statistics directly. If there is a *decoder* which makes a picture of features, that is all
+# these statistics directly. If there is a *decoder* that turns features back into a picture, nothing else is needed
 # {cite}`li2017universal`:
 #
 # $$\mathbf{x} = D\big(T(\Phi(\mathbf{p}))\big).$$
@@ -90,7 +90,7 @@ show(
 # %%
 layer = "relu3_1"
 with torch.no_grad():
-    F = pairs[layer].encode(photo_16)[0][0].flatten(1).double().cpu()  # one column for each position
+    F = pairs[layer].encode(photo_16)[0][0].flatten(1).cpu().double()  # one column for each position
 mu = F.mean(1, keepdim=True)
 covariance = (F - mu) @ (F - mu).T / F.shape[1]
 Lambda, V = torch.linalg.eigh(covariance)
@@ -145,7 +145,7 @@ style = at_area(painting, photo_16.shape[-2] * photo_16.shape[-1]).to(device)
 with torch.no_grad():
     f_c, _ = pairs[layer].encode(photo_16)
     f_s, _ = pairs[layer].encode(style)
-S = f_s[0].flatten(1).double().cpu()
+S = f_s[0].flatten(1).cpu().double()
 mu_s = S.mean(1, keepdim=True)
 Lambda_s, V_s = torch.linalg.eigh((S - mu_s) @ (S - mu_s).T / S.shape[1])
 coloured = V_s @ torch.diag(Lambda_s.clamp(min=0) ** 0.5) @ V_s.T @ white + mu_s
@@ -191,8 +191,9 @@ show(*strip, titles=["α = 0", "0.25", "0.5", "0.75", "1"])
 # ## Four versions of one formula
 #
 # The slide decomposes $A A^\top$: it does not centre. The paper centres, and writes $\mathbf{f}\mathbf{f}^\top$ without dividing
-# by the number of positions. Its authors' code divides, and adds the identity to the *content's* covariance only. Do
-# these differ? Photo and painting at relu4_1, the painting three times as large:
+# by the number of positions. Their code divides by it, less one; the code of PhotoWCT (next lecture) also adds the
+# identity to the *content's* covariance. Do these differ? Photo and painting at relu4_1, the painting at twice the width
+# and height, so with four times the positions:
 
 # %%
 pair = pairs["relu4_1"]
@@ -203,7 +204,7 @@ with torch.no_grad():
         "centred and divided (ours)": transfer(f_c, gaussian(f_s)),
         "not centred (slide)": transfer(f_c, gaussian(f_s, centred=False), source=gaussian(f_c, centred=False)),
         "not divided (paper)": transfer(f_c, gaussian(f_s, divided=False), source=gaussian(f_c, divided=False)),
-        "+ identity (code)": transfer(f_c, gaussian(f_s), source=gaussian(f_c, ridge=1.0)),
+        "+ identity (PhotoWCT's code)": transfer(f_c, gaussian(f_s), source=gaussian(f_c, ridge=1.0)),
     }
     pictures = [pair.decode(features).clamp(0, 1).cpu() for features in versions.values()]
 spread = {name: float(features.var((2, 3)).sum()) for name, features in versions.items()}
@@ -212,8 +213,8 @@ print({name: f"{value / wanted:.2f}" for name, value in spread.items()}, "of the
 show(*pictures, titles=list(versions), columns=2)
 
 # %% [markdown]
-# Undivided, the result is too spread by $n_s/n_c$, the ratio of the numbers of positions: on pictures of equal size
-# nobody notices. Without centring the mean is one direction among others, and is not the style's afterwards. The
+# Undivided, the variance is too large by $n_s/n_c$, the ratio of the numbers of positions, and the features by its root:
+# on pictures of equal size nobody notices. Without centring the mean is one direction among others, and is not the style's afterwards. The
 # identity damps every direction in which the photo varies little: a softer style, which may look better. It is a matter
 # of taste, and of the scale of the features: with this encoder, whose mean activation is 1, it is a strong damping.
 #
@@ -313,12 +314,12 @@ show(*blend, regions, titles=["first style", "half and half", "second style", "o
 # Let the content be noise: a texture appears, after a few rounds.
 
 # %%
-brick = load_or("sunflowers", "marbling", size=256)
-made, rounds = noise_like(brick, seed=0, size=(192, 192)).clamp(0, 1), []
+pattern = load_or("sunflowers", "marbling", size=256)
+made, rounds = noise_like(pattern, seed=0, size=(192, 192)).clamp(0, 1), []
 for k in range(3):
-    made = wct(made, brick, size=192, strength=1.0)
+    made = wct(made, pattern, size=192, strength=1.0)
     rounds.append(made)
-show(brick, *rounds, titles=["style", "one round", "two", "three"])
+show(pattern, *rounds, titles=["style", "one round", "two", "three"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A start for Gatys et al.
@@ -369,9 +370,10 @@ panel
 # Features: $T_{s \to c}\,T_{c \to s} = \Sigma_c^{1/2}\Sigma_s^{-1/2}\,\Sigma_s^{1/2}\Sigma_c^{-1/2} = I$ if both have full
 # rank and nothing was decoded in between. Every decoding loses something, at relu5_1 most.
 #
-#     there = transfer(f_c.double(), target)
-#     back = transfer(there, source, source=target)
-#     print((back - f_c).norm() / f_c.norm())
+#     from styletx.transforms import exact
+#     f = exact(f_c)  # float64, on the CPU where the device has none
+#     back = transfer(transfer(f, target), source, source=target)
+#     print((back - f).norm() / f.norm())
 #     show(photo, wct(wct(photo, painting, size=256, layer="relu2_1", strength=1.0), photo, size=256, layer="relu2_1", strength=1.0))
 # ```
 #
@@ -399,20 +401,20 @@ panel
 # | | Li et al. 2017 | their code | here |
 # |---|---|---|---|
 # | network | VGG-19 to relu5_1, five decoders | the same | `mini` and five decoders; public pairs by name |
-# | covariance | $\mathbf{f}\mathbf{f}^\top$, centred | centred, over n − 1, + identity for the content | centred, over n |
+# | covariance | $\mathbf{f}\mathbf{f}^\top$, centred | centred, over n − 1 | centred, over n |
 # | decomposition | SVD | SVD; eigenvalues below 1e-5 dropped | `eigh` in float64; below 1e-5 of the largest dropped |
 # | decoder | nearest upsampling, pixel and feature loss | the same | the same |
 # | levels | relu5_1 … relu1_1 | the same | the same; fewer by name |
 # | α | 0.6 for stylisation | 0.6 at every level | 0.6 at every level |
 # | sizes | both resized | both resized to one side | the style to the content's area; any size, padded and cropped |
-# | small regions | – | stays as it is below ten cells | the whole picture's transform below ten positions |
+# | small regions | – | no rule: one cell gives 0/0 | the whole picture's transform below ten positions |
 #
 # ## How it fails
 #
 # - *The photo drowns*: α = 1 at relu5_1, with a decoder that paints from memory. Lower α, or leave relu5_1 out.
 # - *Foggy*: one deep level alone. Colours and strokes live in the shallow ones.
 # - *NaN*: a region of one cell, a picture of one colour, and an SVD without a cut-off.
-# - *Speckles*: features that are far outside what the decoder has learnt; the identity of the authors' code hides them.
+# - *Speckles*: features that are far outside what the decoder has learnt; the identity in PhotoWCT's code hides them.
 # - *Edges wander*: nearest upsampling has forgotten where in the cell the edge was. The next lecture mends that.
 #
 # ## What to read next

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from styletx import describe_device, load_or, resize, show
-from styletx.gallery import figure
+from styletx.gallery import figure, numbers
 from styletx.graph import degree, gaussian_affinity, grid_graph, local_scale, normalised
 from styletx.lecture import heat, table
 from styletx.matting import cut_out, matte, matting_laplacian
@@ -77,8 +77,13 @@ show(photo[window], *(made[window] for made in decoded.values()),
      titles=["photo", *(f"{way}, {value:.1f} dB" for way, value in psnr.items())], columns=2)  # fmt: skip
 
 # %% [markdown]
-# Only the encoder's own picture has these switches, so unpooling keeps the *photo's* edges whatever the features have
-# become.
+# Unpooling needs the switches of the picture that was encoded. So edges tend to stay where that picture had them,
+# whatever has happened to the features. How much each step helps, by the correlation of the edges with the photo's, for
+# the strip at the top:
+
+# %%
+edges = numbers("photo_realism")["edges"]
+table([[name, value] for name, value in edges.items() if name != "content"], ["", "edges as in the photo (1: all)"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Step 2: smooth it, but know the photo
@@ -130,7 +135,8 @@ assert row_six == [1, 2, 3, 5, 7, 9, 10, 11]
 # :class: warning
 # The slide's table has 8 neighbours for each pixel; `grid_to_graph(4, 4)`, which it names as the way to make it, joins
 # 4, and joins each pixel with itself besides. `grid_graph` takes the diagonal out, and offers both. With $N$
-# pixels $W$ is $N\times N$; the slide's "$N^2\times N^2$" counts the pixels of a side.
+# pixels $W$ is $N\times N$; the slide's "$N^2\times N^2$" takes $N$ for the pixels of one side. For a picture of $H$ rows
+# and $W$ columns the call is `grid_to_graph(H, W)`.
 # :::
 #
 # The weight of the slide is a Gaussian with a *local* scale,
@@ -150,17 +156,35 @@ assert abs(W[i, j] - by_hand) < 1e-9
 slide = gaussian_affinity(pixels, connectivity=8, local="i")
 print(f"asymmetry: ours {abs(W - W.T).max():.1e}, the slide's {abs(slide - slide.T).max():.2f}")
 
+# %% [markdown]
+# The *Laplacian* of the graph is $D - W$. Its rows add up to 0, and
+# $\mathbf{v}^\top (D - W)\,\mathbf{v} = \frac12\sum_{i,j} W_{ij}(v_i - v_j)^2$: it is small where neighbours agree. Divided by the
+# degrees it is $D^{-1/2}(D - W)D^{-1/2} = \mathbb{1} - S$, the *normalised* Laplacian, with $S = D^{-1/2} W D^{-1/2}$ and
+# $\mathbb{1}$ the identity.
+#
+# :::{admonition} Check the slide
+# :class: warning
+# Its "Laplacian of graph" points at $\mathbb{1} - \alpha S$. That is the matrix of the system to be solved; the Laplacian is
+# $\mathbb{1} - S$.
+# :::
+
+# %%
+laplacian = np.diag(degree(W)) - W.toarray()
+v = np.random.default_rng(0).random(16)
+assert np.allclose(laplacian.sum(1), 0)
+assert np.isclose(v @ laplacian @ v, 0.5 * (W.toarray() * (v[:, None] - v) ** 2).sum())
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The closed form, derived
 #
-# Write $S = D^{-1/2} W D^{-1/2}$. For symmetric $W$ the first sum is $R^\top (I - S) R$ for each colour. Its derivative, with
+# For symmetric $W$ the first sum is $R^\top (\mathbb{1} - S) R$ for each colour. Its derivative, with
 # that of the second:
 #
-# $$2 (I - S) R + 2 \Big(\frac1\alpha - 1\Big)(R - Y) = 0
-# \quad\Longrightarrow\quad (I - \alpha S)\, R = (1 - \alpha)\, Y .$$
+# $$2 (\mathbb{1} - S) R + 2 \Big(\frac1\alpha - 1\Big)(R - Y) = 0
+# \quad\Longrightarrow\quad (\mathbb{1} - \alpha S)\, R = (1 - \alpha)\, Y .$$
 #
-# "Closed form" means: one linear system. $(I - \alpha S)^{-1}$ would be full, with $N^2$ entries; the matrix itself has five
-# in a row. So it is *solved*, never inverted. Is $R$ the minimiser? At 16 pixels everything can be checked:
+# "Closed form" means: one linear system. $(\mathbb{1} - \alpha S)^{-1}$ would be full, with $N^2$ entries, about $10^{11}$ at
+# 640×480 pixels; the matrix itself has at most nine in a row (25 with the matting affinity below). So it is *solved*, never inverted. Is $R$ the minimiser? At 16 pixels everything can be checked:
 
 # %%
 alpha = 0.95
@@ -183,7 +207,7 @@ assert min(worse) > 0
 # :::{admonition} Check the slide
 # :class: warning
 # "$Y$ is the stylised picture on a diagonal matrix; the result is read off the diagonal." The diagonal of
-# $(1-\alpha)(I - \alpha S)^{-1}\,\mathrm{diag}(\mathbf{y})$ is each pixel times a number: *nothing* is smoothed. The row sums
+# $(1-\alpha)(\mathbb{1} - \alpha S)^{-1}\,\mathrm{diag}(\mathbf{y})$ is each pixel times a number: *nothing* is smoothed. The row sums
 # are right, and they are just the solve with the vector $\mathbf{y}$. The ½ belongs to the first sum alone, as on the
 # slide; around both, another formula would be the minimiser.
 # :::
@@ -202,8 +226,9 @@ table(rows, ["", "standard deviation"])
 #
 # Smooth a picture that is constant already. It should stay. As $\alpha \to 1$ the solution of the formula tends to
 # $\sqrt{D}$ times a constant: pixels with many alike neighbours get bright, the border and every edge get dark.
-# With $\tilde{R} = (1-\alpha)\, D^{-1/2}(I - \alpha S)^{-1} D^{1/2}\, Y$ instead, each pixel becomes a *mean* of pixels, by a random walk
-# along the graph: a constant stays a constant. The same matrix, the same cost.
+# With $\tilde{R} = (1-\alpha)\, D^{-1/2}(\mathbb{1} - \alpha S)^{-1} D^{1/2}\, Y$ instead, each pixel becomes a *mean* of pixels, by a
+# random walk along the graph: a constant stays a constant. The same matrix, the same work. (With the matting affinity
+# below some weights are negative; they still add up to 1.)
 
 # %%
 small = load_or("kodak-15", "astronaut", size=192)
@@ -219,8 +244,9 @@ show(small, *made.values(), titles=["the photo", *made], columns=3)
 
 # %% [markdown]
 # "Symmetric" is the paper's; its authors hide most of the effect by adding a border and cutting it off. Here
-# "random-walk" is the default: it minimises a cost, too, in which every pixel's distance to $Y$ is weighed by
-# its degree. Where a pixel has stronger ties, more is asked of it.
+# "random-walk" is the default. It minimises
+# $\frac12\sum_{i,j} W_{ij}\lVert R_i - R_j\rVert^2 + \big(\frac1\alpha - 1\big)\sum_i D_{ii}\lVert R_i - Y_i\rVert^2$: colours are compared
+# as they are, and a pixel with strong ties is held more firmly to $Y$.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Which affinity?
@@ -232,7 +258,9 @@ show(small, *made.values(), titles=["the photo", *made], columns=3)
 # $$L_{ij} = \sum_{k \,:\, i,j \in w_k} \Big( \delta_{ij} - \frac{1}{|w|}\Big(1 + (I_i - \mu_k)^\top
 # \big(\Sigma_k + \tfrac{\varepsilon}{|w|} \mathbb{1}\big)^{-1} (I_j - \mu_k)\Big)\Big) .$$
 #
-# From it comes an affinity, $W = D - L$. The claim: a picture that is a locally affine map of the photo's colours costs
+# Here $w_k$ is the window around pixel $k$ and $|w| = 9$ its pixels, $\mu_k$ and $\Sigma_k$ are the mean and covariance of the
+# photo's colours in it, $\mathbb{1}$ is the 3×3 identity, $\delta_{ij} = 1$ for $i = j$ and 0 otherwise. $\varepsilon$ is the price of a
+# large $\mathbf{a}$; it keeps the fit defined in a flat window. From it comes an affinity, $W = D - L$. The claim: a picture that is a locally affine map of the photo's colours costs
 # nothing.
 
 # %%
@@ -253,6 +281,12 @@ assert rows[1][1] < 1e-3 * rows[3][1]
 table(rows, ["", "Σ Vᵀ L V"])
 
 # %% [markdown]
+# :::{admonition} Check the slide
+# :class: warning
+# "Known as matting affinity" stands at what is the *Gaussian* affinity. The paper's matting affinity is $D - L$ with this
+# $L$; it tries both.
+# :::
+#
 # Which weights does it give? Some are *negative*: across an edge, two pixels may have to differ. And its diagonal is not
 # zero: the authors keep it, then $D_{ii}$ is the number of windows around pixel $i$.
 
@@ -269,6 +303,9 @@ GraphPanel("china", kind="matting affinity")
 # So mark a few pixels, and let the matrix do the rest:
 #
 # $$(L + c\,D_s)\,\boldsymbol\alpha = c\,D_s\,\mathbf{s} .$$
+#
+# $\mathbf{s}$ is 1 on marked foreground and 0 on marked background; $D_s$ is diagonal, 1 where a pixel is marked; $c$ (here 100)
+# says how firmly marks are kept. This $\alpha$, a number for each pixel, is not the $\alpha$ of the smoothing.
 
 # %%
 cat = load_or("chelsea", "chelsea", size=192)
@@ -293,9 +330,9 @@ show(marked, heat(alpha_map[0], 0, 1, colours="gray"), cut_out(cat, alpha_map, b
 # |---|---|---|---|
 # | inverse | never | $N^2$ | – |
 # | Jacobi + CG | thousands of iterations | $N$ | – |
-# | direct | halves, recursively | $N \log N$ | a few megapixels |
+# | direct | the picture cut in halves, again and again | $N \log N$ | a few megapixels |
 # | tiles + CG | tiles solved directly | $N$ | larger |
-# | guided filter | one pass of windows | $N$ | near is enough |
+# | guided filter | one pass of windows | $N$ | an approximation will do |
 #
 # CG are conjugate gradients; with the picture's weights, which jump by 10⁶ at edges, they need a good preconditioner:
 # overlapping tiles, each solved directly. The direct solver is nested dissection {cite}`george1973nested`: a line of pixels
@@ -319,7 +356,10 @@ for solver in ("direct", "cg"):
     rows.append([solver, first, time.perf_counter() - start])
 start = time.perf_counter()
 results["guided"] = smooth(rough, content, solver="guided")
-rows.append(["guided filter", time.perf_counter() - start, 0.0])
+first = time.perf_counter() - start
+start = time.perf_counter()
+smooth(rough.flip(1), content, solver="guided")
+rows.append(["guided filter", first, time.perf_counter() - start])
 gap = {name: float((made - results["direct"]).abs().max()) for name, made in results.items()}
 assert gap["cg"] < 1e-5
 table(
@@ -337,7 +377,8 @@ show(
     rough,
     results["direct"],
     results["guided"],
-    titles=["content", "style", "PhotoWCT", "smoothed", "guided filter"],
+    smooth(rough, content, affinity="gaussian"),
+    titles=["content", "style", "PhotoWCT", "smoothed", "guided filter", "smoothed, Gaussian affinity"],
     columns=3,
 )
 
@@ -378,10 +419,13 @@ panel
 #
 # ```{solution} smooth-zero
 # :class: dropdown
-# $\alpha = 0$: $R = Y$. For $\alpha \to 1$: on each connected part of the graph the mean of $Y$, weighed by the degree. A
-# picture's graph is connected, if weakly across edges: with 0.9999 the walk takes 10⁴ steps, and rarely crosses one.
+# $\alpha = 0$: $R = Y$. For $\alpha \to 1$: on each connected part of the graph the mean of $Y$, weighed by the degree. With the
+# Gaussian affinity that is a walk of about $1/(1-\alpha)$ steps, which rarely crosses an edge. With the matting affinity
+# $\alpha$ would have to be far nearer to 1 than `smooth` allows: until then the result is nearly an affine map of the
+# photo's colours, since those are all but free.
 #
-#     show(*(smooth(rough, content, alpha=a) for a in (0.0, 0.9, 0.999, 0.9999)))
+#     for affinity in ("gaussian", "matting"):
+#         display(show(*(smooth(rough, content, alpha=a, affinity=affinity) for a in (0.0, 0.9, 0.999, 0.9999))))
 # ```
 #
 # ```{exercise} The gain of a negative weight
@@ -393,6 +437,7 @@ panel
 # :class: dropdown
 # Pixels on both sides of a line: in a window with two colours, what is far apart in colour has to differ.
 #
+#     from styletx.matting import matting_affinity
 #     A = matting_affinity(small).tocoo()
 #     k = A.data.argmin()
 #     height, width = small.shape[-2:]
@@ -421,14 +466,16 @@ panel
 # | affinity | Gaussian, or matting (better) | matting, windows of 3×3, ε = 1e-7 | matting by default; Gaussian with σ_iσ_j and a floor |
 # | form | symmetric | symmetric, on a padded picture | random-walk by default; symmetric by name |
 # | α | 0.9999 | 0.9999 | 0.9999 |
+# | covariance | as in WCT | over n − 1, + identity for the content | over n, no identity |
+# | small regions | – | left as they are: 10 pixels or fewer in one mask, or one 100 times the other | the whole picture's transform below ten positions of a layer |
 # | solver | – | SciPy's factorisation, colour by colour | nested dissection, all colours; conjugate gradients for large pictures |
 # | fast mode | – | guided filter | guided filter |
 #
 # ## How it fails
 #
 # - *Dark borders and outlines*: the symmetric form.
-# - *Colours of the photo come back*: α too small to matter, or too near to 1 where regions are weakly tied.
-# - *Stains stay*: the stain follows an edge of the photo, so the graph keeps it.
+# - *Stains stay*: α too small, or the stain follows an edge of the photo, so that the graph keeps it.
+# - *Colours even out or leak*: α too near to 1: what the style did differently in two places is averaged across weak edges.
 # - *It takes minutes, or the memory*: an inverse, or a factorisation with a bad order of the pixels.
 #
 # ## What to read next

@@ -147,8 +147,8 @@ assert math.isclose(float(left), float(form), rel_tol=1e-3)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Free, and not free
 #
-# A number to compare with: for noise as rough as the photo, $\mathcal{L}_m$ is divided by itself, that is 1. (This is how λ
-# is measured in this course: it then means the same at every size.)
+# A yardstick: divide $\mathcal{L}_m$ by what noise with the photo's mean and standard deviation costs. So noise costs about 1,
+# at every size, and λ means the same at every size. (The whole course measures λ like this.)
 
 # %%
 size, cpu = tuple(photo.shape[-2:]), torch.device("cpu")
@@ -178,7 +178,7 @@ assert halves < cost(bent) / 2  # only the windows that see both halves cost any
 # :class: warning
 # One slide sets $V_c[O]^\top M_I V_c[O]$ equal to a sum of squared differences of neighbours: total variation. They are
 # different things, as the table shows. Total variation does not know the photo: it charges for contrast, and rewards blur.
-# The matting term charges neither for contrast nor for a photo upside down in colour, and does charge for blur.
+# The matting term charges neither for contrast nor for turning the photo into its negative; for blur it does charge.
 # :::
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -189,8 +189,9 @@ assert halves < cost(bent) / 2  # only the windows that see both halves cost any
 # $$ \mathcal{L}_{s+}^l = \sum_{c} m_c \,\frac{1}{N_l^2} \sum_{ij} \big(G_{l,c}[O] - G_{l,c}[S]\big)_{ij}^2, \qquad
 # G_{l,c}[O] = \frac{\sum_k w_k\, \mathbf{f}_k \mathbf{f}_k^\top}{\sum_k w_k}, $$
 #
-# with $w$ the mask of segment $c$, shrunk to layer $l$, and $m_c$ its share of the content. This is lecture 06 with two masks.
-# Where do they come from? Without a download: deep features of both photos, clustered *together*.
+# with $O$ the result, $S$ the style photo, $\mathbf{f}_k$ the features at position $k$ of layer $l$, $N_l$ their number of channels,
+# $w$ the mask of segment $c$ (from here on $c$ counts segments, not colours), shrunk to layer $l$, and $m_c$ its share of the
+# content. This is lecture 06 with two masks. Where do they come from? Without a download: deep features of both photos, clustered *together*.
 
 # %%
 encoder = load_encoder("mini", device="cpu")
@@ -224,8 +225,9 @@ assert math.isclose(float(total / largest), float(value), rel_tol=1e-3)
 # sky and a large one have different "styles", since a sum grows with what it sums over. And two questions stay open, to
 # which every implementation needs an answer:
 #
-# - **Only one photo has the segment.** The paper chooses the content's labels among the style's. Here, an orphan's pixels go to
-#   the nearest pixel that keeps its own label; what only the style has is left out.
+# - **Only one photo has the segment.** The paper chooses the content's labels among the style's. Here, a segment that covers
+#   less than 1% of the style photo is an orphan: each of its pixels takes the label of the nearest pixel that has one both
+#   photos know. What only the style has is left out.
 # - **The mask vanishes at a deep layer.** With less weight than one position it asks for nothing there.
 # :::
 
@@ -239,6 +241,9 @@ print("before", labels[0].tolist(), " after", adopted[0].argmax(0)[0].tolist())
 # ## All of it
 #
 # $$ \mathcal{L} = \alpha\,\mathcal{L}_c + \Gamma \sum_l \beta_l\, \mathcal{L}_{s+}^l + \lambda\,\mathcal{L}_m . $$
+#
+# $\alpha$, $\Gamma$ and $\lambda$ are `content_weight`, `style_weight` and `matting_weight`; $\beta_l = 1/5$ shares the style among
+# five layers, and $\mathcal{L}_c$ is the content loss of lecture 03.
 
 # %%
 options = dict(size=160, steps=50)
@@ -297,9 +302,10 @@ print(
 # A classifier that looks at each pixel alone is noisy; the slides show it beside a conditional random field that cleans it up.
 # You already have what it takes: keep of each label what is locally affine in the photo's colours,
 #
-# $$ \min_m\; m^\top M_I\, m + c\, \lVert m - m^0 \rVert^2 \quad\Longrightarrow\quad (M_I + c)\, m = c\, m^0 . $$
+# $$ \min_m\; m^\top M_I\, m + \eta\, \lVert m - m^0 \rVert^2 \quad\Longrightarrow\quad
+# (M_I + \eta\mathbb{1})\, m = \eta\, m^0 . $$
 #
-# On a rendered scene the truth is known.
+# $\eta = 0.1$ says how firmly the given labels $m^0$ are kept (`fidelity` of `refine`). On a rendered scene the truth is known.
 
 # %%
 generator = torch.Generator().manual_seed(10)
@@ -320,7 +326,7 @@ show(rendered, *(heat(x[None] / (K - 1), 0, 1, colours="viridis") for x in (unar
 
 # %% [markdown]
 # With a network at hand, `segments="semantic"` takes SegFormer's labels {cite}`xie2021segformer`
-# (`pip install "styletx[segment]"`, fetched once). It knows 150 classes; lake and sea, house and skyscraper are merged, as in the
+# (`pip install "styletx[segment]"`, fetched once; its weights are licensed for research only). It knows 150 classes; lake and sea, house and skyscraper are merged, as in the
 # paper: finer distinctions are noise here.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -390,9 +396,9 @@ check_word("BDAC", "Neither, segments, matting, both:")
 #         print(f"{name:>14}: {float(cost(x)):.1e}")
 # ```
 #
-# ```{exercise} The two photos the other way round
+# ```{exercise} Segments that do not correspond
 # :label: photo-swap
-# Swap the segments of the style, so that the sky gets the ground's style. Does the matting term notice?
+# Give each segment of the content another segment of the style. Does the matting term notice?
 # ```
 #
 # ```{solution} photo-swap
@@ -407,7 +413,8 @@ check_word("BDAC", "Neither, segments, matting, both:")
 #
 # ```{exercise} Where is it not affine?
 # :label: photo-where
-# Draw where the result of the weak λ = 100 breaks the windows: $V_i (M_I V)_i$ for each pixel.
+# Draw where the result of the weak λ = 100 breaks the windows: $\lVert (M_I V)_i \rVert$, how far pixel $i$ is from the affine
+# fits of its windows.
 # ```
 #
 # ```{solution} photo-where
@@ -415,8 +422,8 @@ check_word("BDAC", "Neither, segments, matting, both:")
 # At the house, the tower and the rocks: where the style asks for textures that the photo does not have.
 #
 #     weak = deep_photo(photo, sunset, matting_weight=100, **options).finish(progress=False).cpu()
-#     each = (weak * MattingQuadratic(small).apply(weak)).sum(1)
-#     show(weak, heat(each.abs(), 0, float(each.abs().quantile(0.99))))
+#     each = MattingQuadratic(small, 1e-5).apply(weak).square().sum(1).sqrt()
+#     show(weak, heat(each, 0, float(each.quantile(0.99))))
 # ```
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -435,7 +442,7 @@ check_word("BDAC", "Neither, segments, matting, both:")
 # | start | a run without λ, itself from noise | the same | the photo with the style's mean and covariance of colours |
 # | in the end | – | best local affine map, smoothed with edges kept | – |
 #
-# `recipe="paper"` has the authors' weights and normalisations, with torchvision's VGG-19.
+# `recipe="paper"` has the authors' weights and normalisations, without their total variation, with torchvision's VGG-19.
 #
 # ## How it fails
 

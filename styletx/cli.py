@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from . import __version__, images, samples
@@ -15,13 +16,15 @@ from .options import Choice, Number, Option, Picture, options
 from .smoothing import NotConverged
 
 BAD_INPUT = 2  # exit status, as argparse itself has it
-FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, NotConverged)
+FILE_ERRORS = (ValueError, OSError, MemoryError, torch.OutOfMemoryError, FloatingPointError, NotConverged)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input gives one line on stderr and exit status 2."""
     parser = build_parser()
-    given = parser.parse_args(arguments)
+    given, given.extra = parser.parse_known_args(arguments)
+    if given.extra and given.command != "lab":
+        parser.error(f"unrecognized arguments: {' '.join(given.extra)}")
     try:
         return given.run(given) or 0
     except KeyboardInterrupt:
@@ -61,8 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default=None, help="cpu, cuda, mps (default: the best there is)")
     command.set_defaults(run=_doctor)
 
-    command = commands.add_parser("lab", help="open JupyterLab at the start page of the lectures")
-    command.add_argument("extra", nargs=argparse.REMAINDER, help="anything more for jupyter lab")
+    command = commands.add_parser(
+        "lab", help="open JupyterLab at the start page of the lectures; other options are its"
+    )
     command.set_defaults(run=_lab)
     return parser
 
@@ -94,7 +98,8 @@ def _add_option(command: argparse.ArgumentParser, option: Option) -> None:
         command.add_argument(flag, type=float, default=option.default, metavar="N", help=option.allowed.help + default)
     elif isinstance(option.allowed, Choice):
         values = ", ".join(str(v) for v in option.allowed.values if v is not None)
-        command.add_argument(flag, default=option.default, help=f"{option.allowed.help}: {values}{default}")
+        kind = option.kind if option.kind in (int, float) else str
+        command.add_argument(flag, type=kind, default=option.default, help=f"{option.allowed.help}: {values}{default}")
 
 
 def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
     values = {o.name: getattr(given, o.name) for o in options(method) if o.name not in pictures}
     for option in options(method):
         value = values.get(option.name)
-        if option.kind is int and isinstance(value, float) and value == int(value):
+        if option.kind is int and isinstance(value, float) and value.is_integer():
             values[option.name] = int(value)
     return values
 
@@ -120,12 +125,15 @@ def _method(given: argparse.Namespace) -> int:
 
 def _make(name: str, pictures: dict, values: dict, output: str, device: str | None, progress: bool = True) -> int:
     output = images.check_writable(output)
-    carried = record(name, pictures, values)
+    record(name, pictures, values)  # what cannot be written down is refused before the work
     made = METHODS[name](**pictures, **values, device=device)
     if progress:
         print(f"{name} on {describe_device(device)}", file=sys.stderr)
     image = made if isinstance(made, Tensor) else made.finish(progress=progress)
-    images.write(image, output, record=carried)
+    stopped = made.evaluations if not isinstance(made, Tensor) and made.stopped else None
+    images.write(image, output, record=record(name, pictures, values, stopped))
+    if stopped is not None:
+        print(f"{output}: the best picture after {stopped} of {made.total} evaluations", file=sys.stderr)
     print(output)
     return 0
 
@@ -136,10 +144,15 @@ def _again(given: argparse.Namespace) -> int:
     output = given.output or path.with_name(f"{path.stem}-again{path.suffix}")
     if Path(output).resolve() == path.resolve():
         raise RecordError(f"{output}: would overwrite the picture it is made from")
+    stopped = images.read_record(path).get("stopped")
+    if stopped is not None:
+        print(f"{path}: its run was stopped after {stopped} evaluations; this one goes to its end", file=sys.stderr)
     return _make(name, pictures, values, output, given.device)
 
 
 def _samples(given: argparse.Namespace) -> int:
+    if given.output and not given.name:
+        raise ValueError("output: name the picture to write")
     if given.name:
         sample = samples.info(given.name)
         print(f"{sample.name} ({sample.kind}): {sample.credit}; {sample.licence}; {sample.source}")

@@ -30,7 +30,7 @@ def keep_chroma(result: Tensor, content: Tensor) -> Tensor:
     """The result's brightness with the content's colours: Y of one, I and Q of the other; (1, 3, H, W) in [0, 1].
 
     Not every brightness goes with every colour: Y is clamped to what I and Q leave room for, because clipping RGB would
-    change the colour. Raises ValueError where the sizes differ. Source: Gatys et al. 2017, section 4.2.
+    change the colour. Raises ValueError where the sizes differ. Source: Gatys et al. 2017, section 5.1.
     """
     if result.shape != content.shape:
         raise ValueError(f"result, content: {tuple(result.shape)} and {tuple(content.shape)}; they must have one size")
@@ -123,4 +123,4 @@ def _as_masks(sources: list, argument: str) -> list[Tensor]:
         empty = (masks.sum((2, 3))[0] == 0).nonzero().flatten().tolist()
         if empty:
             raise ValueError(f"{argument}: region {empty[0] + 1} of {masks.shape[1]} has no pixel")
-    return sources
+    return [masks.float() for masks in sources]

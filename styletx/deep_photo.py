@@ -68,6 +68,7 @@ def deep_photo(
     style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
     levels: int | Iterable[int] | None = None,
     shares: bool = False,
+    keep_detail: bool | None = None,
     device: str | torch.device | None = None,
 ) -> Run:
     """Give `content` the light and the colours of another photo; a Run whose `finish()` is a picture (1, 3, H, W).
@@ -82,7 +83,8 @@ def deep_photo(
 
     Weights are relative: λ is measured by `photorealism`. "matched" starts from the content with the style's mean
     and covariance of colours, which costs the matting term nothing. `recipe="paper"` instead takes the authors' raw
-    losses and weights, on VGG-19 and from noise; their two stages, first without λ, are two levels.
+    losses and weights, on VGG-19 and from noise; their two stages, first without λ, are two levels. `keep_detail` (see
+    `synthesize`): by default for every start but "noise".
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
     given = dict(size=size, steps=steps, style_weight=style_weight, matting_weight=matting_weight, seed=seed,
@@ -109,14 +111,16 @@ def deep_photo(
             content, style, where, content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, matting_weight=matting_weight,
         )  # fmt: skip
-    keep_detail = start != "noise"  # noise has none worth keeping
+    if keep_detail is None:
+        keep_detail = start != "noise"
     if start == "matched":
         start = match_colours(content, style)
     elif isinstance(start, str):
         start = content if start == "content" else noise_like(content, seed, size=final)
+    start = resize(picture(start, argument="start"), final)
     return synthesize(
-        objective, network, start=resize(start, final), steps=steps, levels=levels, shares=shares,
-        keep_detail=keep_detail, device=device,
+        objective, network, start=start, steps=steps, levels=levels, shares=shares, keep_detail=keep_detail,
+        device=device,
     )  # fmt: skip
 
 

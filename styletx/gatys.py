@@ -15,6 +15,7 @@ from .control import colour_control, regions
 from .encoders import Encoder, load_encoder
 from .images import fit_size, noise_like, resize
 from .losses import CONVENTIONS, STYLE_LOSSES, Loss, content_loss, gram_loss, total_variation, value_range
+from .memory import check_memory
 from .objective import Energy, Match, Objective, View
 from .options import Choice, Number, Picture, check_options
 from .samples import picture
@@ -69,6 +70,7 @@ def gatys(
     style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
     levels: int | Iterable[int] | None = None,
     shares: bool = False,
+    keep_detail: bool | None = None,
     device: str | torch.device | None = None,
 ) -> Run:
     """Paint `content` in the style of `style`; gives a Run whose `finish()` is the picture (1, 3, H, W) in [0, 1].
@@ -84,6 +86,7 @@ def gatys(
     stretched over its picture; a region too small for a deep layer asks for nothing there. `keep_colours="luminance"`
     keeps the content's colours and paints its brightness only, `"matched"` gives the painting the content's colours
     first (lecture 06). `start="wct"` goes on from what whitening and colouring make in a second (lecture 10).
+    `keep_detail` (see `synthesize`): by default for every start but "noise".
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
     given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
@@ -124,8 +127,10 @@ def gatys(
     for one in styles:
         check_side(network, "style", one, style_layers, STYLE_LOSSES[loss][0].least)
     size_of = fit_size(*content.shape[-2:], longer=size)
-    keep_detail = start != "noise"  # noise has none worth keeping
+    if keep_detail is None:
+        keep_detail = start != "noise"
     if start == "wct":
+        check_memory(network, objective.layers(), size_of)
         mask, style_mask = where or (None, None)
         start = wct(content, styles, size=size, mix=mix, mask=mask, style_mask=style_mask, device=device)
     elif isinstance(start, str):
@@ -134,7 +139,7 @@ def gatys(
             "style": resize(styles[0], size_of),
             "noise": noise_like(content, seed, size=size_of),
         }[start]
-    start = resize(start, size_of)
+    start = resize(picture(start, argument="start"), size_of)
     return synthesize(
         objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares,
         keep_detail=keep_detail, output=output, device=device,

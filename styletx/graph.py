@@ -6,6 +6,7 @@ matrices are (N, N) for N = H·W pixels, sparse, in float64.
 
 import itertools
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -126,7 +127,7 @@ def _spans(side: int, jumps: set[int]) -> list[tuple[slice, set[int]]]:
 
 def check_whole(name: str, value: int, least: int) -> None:
     """ValueError naming the argument where its value is no whole number, or below the least."""
-    if isinstance(value, bool) or int(value) != value or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name}: {value}; it must be a whole number, at least {least}")
 
 
@@ -170,7 +171,7 @@ def _neighbours(connectivity: int) -> list[tuple[int, int]]:
 def colours_of(image: Tensor, argument: str = "image") -> Tensor:
     """A picture's colours (3, H, W) in float64, on its device; Apple's MPS has no float64, so on the CPU there."""
     image = picture(image, argument=argument)[0]
-    return image.to("cpu" if image.device.type == "mps" else image.device, torch.float64)
+    return (image.cpu() if image.device.type == "mps" else image).double()
 
 
 def local_scale(image: Tensor, radius: int = 1, floor: float = FLOOR) -> Tensor:

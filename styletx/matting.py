@@ -183,14 +183,14 @@ class MattingQuadratic:
             raise ValueError(f"x: {tuple(x.shape[-2:])}; the Laplacian is that of a picture of {self.size}")
         if min(self.size) <= 2 * self.radius:
             return torch.zeros_like(x)
-        p = x.to(self._colours).flatten(0, -3)[:, None]
+        p = x.to(self._colours.device).double().flatten(0, -3)[:, None]  # device first: MPS has no float64
         mean = self._sum(p) / self._area
         slope = self._sum(self._colours * p) / self._area - self._mean * mean
         slope = torch.einsum("ijhw,njhw->nihw", self._inverse, slope)
         offset = mean - (slope * self._mean).sum(1, keepdim=True)
         around = self._sum(F.pad(torch.cat([slope, offset], 1), [2 * self.radius] * 4))
         found = self._counts * p - (around[:, :3] * self._colours).sum(1, keepdim=True) - around[:, 3:]
-        return found.view(x.shape).to(x)
+        return found.view(x.shape).to(x.dtype).to(x.device)
 
     def quadratic(self, x: Tensor) -> Tensor:
         """Σ_c V_cᵀ L V_c over the channels (and pictures) of x (B, C, H, W), a scalar; its gradient is 2 L x."""
@@ -202,7 +202,8 @@ class _Quadratic(torch.autograd.Function):
     def forward(ctx, x: Tensor, matrix: MattingQuadratic) -> Tensor:
         product = matrix.apply(x)
         ctx.save_for_backward(product)
-        return (x.double() * product.double()).sum().to(x)
+        first, second = (t.to(matrix._colours.device).double() for t in (x, product))
+        return (first * second).sum().to(x.dtype).to(x.device)
 
     @staticmethod
     @once_differentiable
@@ -240,7 +241,7 @@ def matte(
     if device is not None:
         image = image.to(pick_device(device))
     laplacian = matting_stencil(image, eps, radius)
-    marks = marks.reshape(size).to(laplacian.values)
+    marks = marks.reshape(size).to(laplacian.values.device).to(laplacian.values.dtype)
     front, back = marks == 1, marks == 0
     if not (front.any() and back.any()):
         raise ValueError(f"scribbles: {int(front.sum())} pixels marked 1, {int(back.sum())} marked 0; both need some")

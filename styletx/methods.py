@@ -1,6 +1,7 @@
 """The methods by name, and the record that every saved picture carries, from which it can be made again."""
 
 import hashlib
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -39,11 +40,12 @@ def picture_options(method: Callable) -> list[str]:
     return [option.name for option in options(method) if isinstance(option.allowed, Picture)]
 
 
-def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> dict:
+def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any], stopped: int | None = None) -> dict:
     """What a saved picture carries: method, version, each input's name or path with its hash, and the arguments.
 
     Arguments that are left at their defaults are recorded too, so that a later version's other defaults do not
-    change the picture; the device is not. Raises RecordError for an argument that JSON cannot hold.
+    change the picture; the device is not. `stopped`: after how many evaluations a run was stopped, which is noted
+    (`again` makes it to its end). Raises RecordError for an argument that JSON cannot hold.
     """
     defaults = {o.name: o.default for o in options(METHODS[name]) if not isinstance(o.allowed, Picture)}
     values = {**defaults, **arguments}
@@ -56,7 +58,8 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
         for key, value in pictures.items()
         if value is not None
     }
-    return {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
+    made = {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
+    return made if stopped is None else made | {"stopped": stopped}
 
 
 def _entry(source: Any) -> dict[str, str]:
@@ -77,8 +80,8 @@ def fingerprint(source: Any) -> str:
 def again(path: str | os.PathLike) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """(method, pictures, arguments) from a saved picture's record: call METHODS[method](**pictures, **arguments).
 
-    Raises RecordError where an input is gone or no longer the same, naming it, and for a record of a method that
-    is not known here; ImageError for a file without a record.
+    Raises RecordError where an input is gone or no longer the same, naming it, and for a record of a method or of
+    arguments that are not known here; ImageError for a file without a record.
     """
     found = images.read_record(path)
     try:
@@ -100,6 +103,10 @@ def again(path: str | os.PathLike) -> tuple[str, dict[str, Any], dict[str, Any]]
                 raise RecordError(f"{key}: {source} is not the picture it was (its sha256 has changed)")
         several = [source for source, _ in entries]
         pictures[key] = several if isinstance(inputs[key], list) else several[0]
+    try:
+        inspect.signature(METHODS[name]).bind(**pictures, **arguments)
+    except TypeError as error:
+        raise RecordError(f"{path}: its record does not fit {name} ({error})") from None
     return name, pictures, arguments
 
 

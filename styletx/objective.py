@@ -222,7 +222,12 @@ class _Bound:
         self.weights = {layer: weight for layer, weight in match.layer_weights().items() if weight}
         layers = self.encoder.check_layers(self.weights or match.layer_weights())
         mask, reference_mask = match.where or (None, None)
-        references = [r.to(device) for r in match.references()]
+        if self.loss.aligned:  # position by position: one mask serves both sides
+            mask, reference_mask = (
+                (reference_mask if mask is None else mask),
+                (mask if reference_mask is None else reference_mask),
+            )
+        references = [r.to(device, torch.float32) for r in match.references()]
         regions = match.regions()
         if regions and len(references) not in (1, regions):
             raise ValueError(f"where: {regions} regions for {len(references)} references; one each, or one for all")

@@ -29,7 +29,9 @@ def photo_wct(
     strength: Annotated[float, Number(0, 1, step=0.05, help="α, how much of the style at each level")] = 1.0,
     upsampling: Annotated[str, Choice(("unpool", "nearest"), help="how the decoder goes up")] = "unpool",
     smoothing: Annotated[str, Choice(SMOOTHING, help="what makes the result smooth where the photo is")] = "exact",
-    alpha: Annotated[float, Number(0, 0.999999, help="α of the smoothing: nearer to 1 is smoother")] = 0.9999,
+    alpha: Annotated[
+        float, Number(0, 0.999999, step=0.0001, help="α of the smoothing: nearer to 1 is smoother")
+    ] = 0.9999,
     style_scale: Scale = 1.0,
     mix: Mix = None,
     mask: Mask = None,

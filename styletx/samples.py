@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from . import images, styles
@@ -112,9 +113,12 @@ def picture(source: str | os.PathLike | bytes | Tensor, size: int | None = None,
         return images.read(source, size)
     if not isinstance(source, Tensor):
         return load(source, size)
+    if not source.is_floating_point():
+        raise images.ImageError(f"{argument}: a picture has floats in [0, 1]; got {source.dtype}")
     if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.isfinite().all():
         got = tuple(source.shape)
         raise images.ImageError(f"{argument}: a picture is a finite (1, 3, H, W) in [0, 1]; got {got}")
+    source = source if source.dtype == torch.float64 else source.float()
     longer = max(source.shape[-2:])
     return images.resize(source, size) if size is not None and size < longer else source
 

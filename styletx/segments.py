@@ -139,7 +139,7 @@ def cluster(
     with torch.no_grad():
         for image in pictures:
             small = resize(image, size) if max(image.shape[-2:]) > size else image
-            features = F.normalize(network(small.to(network.device), layer)[layer].cpu(), dim=1)[0]
+            features = F.normalize(network(small.to(network.device, torch.float32), layer)[layer].cpu(), dim=1)[0]
             seen.append(features - features.mean((1, 2), keepdim=True))
     clouds = [features.flatten(1).T.double().numpy() for features in seen]
     if count > sum(map(len, clouds)):
@@ -259,8 +259,9 @@ def refine(
 
     Minimises Σ_k m_kᵀ L m_k + c·|m_k − m⁰_k|², so (L + c) m = c m⁰, with the matting Laplacian L of the picture and
     c the fidelity: of each label what is locally affine in the colours stays (the slides' conditional random field does
-    this with hard labels). `smoother` does it instead, if given: a map of pictures with K channels, such as a
-    prepared closed-form smoothing. Raises ValueError for masks of another size than the picture's, and for c ≤ 0.
+    this with hard labels). `smoother` does it instead, if given: a map of masks (1, K, H, W), such as
+    `lambda m: prepared.solve(m[0].flatten(1).T).T.reshape(m.shape)` with a `Smoother`. Raises ValueError for masks of
+    another size than the picture's, and for c ≤ 0.
     """
     size = tuple(image.shape[-2:])
     if tuple(masks.shape[-2:]) != size:
@@ -270,7 +271,7 @@ def refine(
     if smoother is None:
         laplacian = matting_stencil(image)
         laplacian.centre().add_(fidelity)
-        found = Dissection(laplacian).solve(fidelity * masks[0].flatten(1).T.double())
+        found = Dissection(laplacian).solve(fidelity * masks[0].flatten(1).T.cpu().double())
         found = found.T.view(masks.shape).to(masks)
     else:
         found = smoother(masks).to(masks)

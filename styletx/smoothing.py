@@ -93,7 +93,7 @@ class Smoother:
 
     def solve(self, values: Tensor) -> Tensor:
         """The smoothed values, neither clamped nor rounded: (N, k) → (N, k) in float64."""
-        right = (1 - self.alpha) * values.to(self.matrix.values)
+        right = (1 - self.alpha) * values.to(self.matrix.values.device).double()
         root = self._root.view(-1, 1) if self.normalise == "random-walk" else 1
         right = right * root
         if self.solver == "direct":
@@ -105,8 +105,8 @@ class Smoother:
         stylised = picture(stylised, argument="stylised")
         if tuple(stylised.shape[-2:]) != self.size:
             raise ValueError(f"stylised: {tuple(stylised.shape[-2:])}; the content's size is {self.size}")
-        found = self.solve(stylised[0].flatten(1).T.to(self.matrix.values))
-        return found.T.reshape(1, 3, *self.size).clamp(0, 1).to(stylised.device, torch.float32)
+        found = self.solve(stylised[0].flatten(1).T)
+        return found.T.reshape(1, 3, *self.size).clamp(0, 1).float().to(stylised.device)
 
 
 def _system(weights: Stencil, alpha: float) -> tuple[Tensor, Stencil]:

@@ -69,13 +69,13 @@ def fit(
     first = 0
     if checkpoint is not None and checkpoint.is_file():
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        missing = parts.keys() - saved["parts"].keys()
-        if missing:
-            raise ValueError(f"{checkpoint}: of another training, it has no {', '.join(sorted(missing))}; begin anew")
-        for name, part in parts.items():
-            part.load_state_dict(saved["parts"][name])
-        generator.set_state(saved["generator"])
-        first = saved["number"]
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(saved["parts"][name])
+            generator.set_state(saved["generator"])
+            first = saved["number"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{checkpoint}: of another training ({str(error).splitlines()[0]}); begin anew") from None
 
     def save(number: int) -> None:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)

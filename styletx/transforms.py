@@ -52,8 +52,8 @@ def gaussian(
     """The mean and covariance of features (1, C, H, W), in float64, each position weighed by weights (1, 1, H, W).
 
     Σ = Σ_k w_k (f_k − μ)(f_k − μ)ᵀ / Σ_k w_k. `centred=False` takes μ = 0 (Larson's slide), `divided=False` leaves out
-    the division (the paper's f fᵀ), `ridge` is added to the diagonal (the authors' code: 1, for the content). Raises
-    ValueError for more than one picture and for values that are not finite.
+    the division (the paper's f fᵀ), `ridge` is added to the diagonal (the code of PhotoWCT, Li et al. 2018: 1, for the
+    content). Raises ValueError for more than one picture and for values that are not finite.
     """
     if features.ndim != 4 or features.shape[0] != 1:
         raise ValueError(f"features: {tuple(features.shape)}; one picture's are (1, C, H, W)")
@@ -138,7 +138,9 @@ def map_between(source: Gaussian, target: Gaussian, how: str = "zca") -> Tensor:
         # Both rise, so that the largest meet; what one of them lacks is at the other end of both.
         both = source.kept & target.kept
         ratio = torch.where(both, (target.values / source.values.clamp(min=1e-300)).clamp(min=0).sqrt(), 0)
-        return (target.vectors * ratio) @ source.vectors.T
+        # An eigenvector's sign is left open: of the two, the one that turns its direction least.
+        signs = torch.where((target.vectors * source.vectors).sum(0) < 0, -1.0, 1.0).to(ratio)
+        return (target.vectors * (ratio * signs)) @ source.vectors.T
     if how == "cholesky":
         return _lower(target) @ torch.linalg.pinv(_lower(source), rtol=source.cutoff**0.5 / 10)
     if how == "transport":
@@ -160,7 +162,8 @@ def _variances(one: Gaussian) -> Tensor:
 def _lower(one: Gaussian) -> Tensor:
     """L, lower triangular, with Σ = LLᵀ on the kept directions; by QR, which needs no positive definite Σ."""
     factor = (one.vectors * torch.where(one.kept, one.values.clamp(min=0).sqrt(), 0)).T
-    return torch.linalg.qr(factor).R.T
+    upper = torch.linalg.qr(factor).R
+    return (upper * torch.where(upper.diagonal() < 0, -1.0, 1.0).to(upper)[:, None]).T  # QR leaves the signs open
 
 
 def _apply(matrix: Tensor, features: Tensor, mean: Tensor | None = None) -> Tensor:
@@ -232,4 +235,5 @@ def transfer_regions(
         share = mask[None, None].to(features)
         total += share
         made += share * transfer(features, target, how=how, strength=strength, source=source)
-    return torch.where(total > 1e-6, made / total.clamp(min=1e-6), features)
+    rest = (1 - total).clamp(min=0)
+    return (made + rest * features) / (total + rest)

@@ -126,10 +126,11 @@ def one_shot(
     height, width = fit_size(*image.shape[-2:], longer=size)
     styles = [at_area(one, height * width * style_scale**2) for one in styles]
     device = pairs[0].encoder.device
-    image = padded(resize(image, (height, width))).to(device)
-    styles = [one.to(device) for one in styles]
-    for name, one in [("content", image), *(("style", one) for one in styles)]:
-        _check_side(name, one, pairs)
+    image = padded(resize(image, (height, width))).to(device, torch.float32)
+    styles = [one.to(device, torch.float32) for one in styles]
+    _check_side("content", image, pairs, (height, width))
+    for one in styles:
+        _check_side("style", one, pairs)
     if where is not None:
         masks, style_masks = where
         # masks are averaged to the layers' size; padding them as the picture is keeps both in step
@@ -201,9 +202,10 @@ def at_area(image: Tensor, area: float) -> Tensor:
     return resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
-def _check_side(name: str, image: Tensor, pairs: Sequence[Pair]) -> None:
+def _check_side(name: str, image: Tensor, pairs: Sequence[Pair], own: tuple[int, int] | None = None) -> None:
+    """EncoderError for a picture too small for a layer; `own` is its size before it was padded."""
     least, layer = max((pair.encoder.smallest(pair.layer), pair.layer) for pair in pairs)
     if min(image.shape[-2:]) < least:
-        raise EncoderError(
-            f"{name}: {image.shape[-1]}×{image.shape[-2]} pixels are too few for {layer}; each side needs {least}"
-        )
+        height, width = own or image.shape[-2:]
+        needed = least if own is None else max(1, least - STRIDE + 1)
+        raise EncoderError(f"{name}: {width}×{height} pixels are too few for {layer}; each side needs {needed}")

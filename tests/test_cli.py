@@ -10,6 +10,8 @@ import torch
 
 from styletx import cli, images, methods, samples
 from styletx.demo import examine, write_demo
+from styletx.options import Number, options
+from styletx.synthesis import Run
 
 RUN = ["--size", "64", "--steps", "4", "--device", "cpu", "--quiet"]
 
@@ -134,6 +136,59 @@ def test_again_refuses_foreign_records(tmp_path, capsys):
         methods.record("gatys", {"content": "china"}, {"start": torch.rand(1, 3, 8, 8)})
 
 
+def test_again_refuses_arguments_it_does_not_know(tmp_path, capsys):
+    gatys(tmp_path, "china", "waves", "-o", tmp_path / "x.png")
+    record = images.read_record(tmp_path / "x.png")
+    record["arguments"]["brushes"] = 3
+    images.write(torch.rand(1, 3, 8, 8), tmp_path / "x.png", record=record)
+    assert cli.main(["again", str(tmp_path / "x.png")]) == 2
+    assert "does not fit gatys" in (message := capsys.readouterr().err) and "brushes" in message
+
+
+def test_a_stopped_runs_record_says_so(tmp_path, capsys, monkeypatch):
+    finish = Run.finish
+
+    def interrupted(run, progress=True):
+        next(run)
+        run.stop()
+        return finish(run, progress)
+
+    monkeypatch.setattr(Run, "finish", interrupted)
+    assert gatys(tmp_path, "china", "waves", "-o", tmp_path / "x.png") == 0
+    assert images.read_record(tmp_path / "x.png")["stopped"] == 1
+    assert "after 1 of 4 evaluations" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert cli.main(["again", str(tmp_path / "x.png"), "--device", "cpu"]) == 0
+    assert "stopped after 1 evaluations" in capsys.readouterr().err
+    assert "stopped" not in images.read_record(tmp_path / "x-again.png")
+
+
+def test_lab_passes_its_options_on(monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr(cli.subprocess, "call", lambda command, cwd: called.append(command) or 0)
+    assert cli.main(["lab", "--no-browser", "--port", "9999"]) == 0
+    assert called[0][-3:] == ["--no-browser", "--port", "9999"]
+    with pytest.raises(SystemExit) as status:
+        cli.main(["samples", "--no-browser"])
+    assert status.value.code == 2 and "unrecognized" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf", "1.5"])
+@pytest.mark.parametrize("option", ["--size", "--steps", "--seed"])
+def test_numbers_that_are_none(tmp_path, capsys, option, value):
+    given = ["gatys", "china", "mosaic", "-o", str(tmp_path / "x.png"), "--device", "cpu", f"{option}={value}"]
+    assert cli.main(given) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"styletx gatys: {option[2:]}: ") and len(message.strip().splitlines()) == 1
+
+
+def test_a_choice_of_numbers(tmp_path):
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    images.write(samples.load("coffee", size=48), photo)
+    assert cli.main(["smooth", str(photo), str(photo), "--connectivity", "8", "-o", str(out), "--device", "cpu"]) == 0
+    assert images.read_record(out)["arguments"]["connectivity"] == 8
+
+
 def bad_files(folder):
     """name → what is wrong with it."""
     (folder / "empty.jpg").write_bytes(b"")
@@ -200,6 +255,8 @@ def test_samples_are_listed_with_their_credit(capsys, tmp_path):
     assert cli.main(["samples"]) == 0
     text = capsys.readouterr().out
     assert "starry-night" in text and "Vincent van Gogh" in text and "stained-glass" in text
+    assert cli.main(["samples", "-o", str(tmp_path / "m.png")]) == 2
+    assert "name the picture" in capsys.readouterr().err
     assert cli.main(["samples", "mosaic", "-o", str(tmp_path / "m.png")]) == 0
     assert images.read(tmp_path / "m.png").shape[-1] == 512
 
@@ -217,6 +274,17 @@ def test_doctor_reports_broken_weights(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("styletx.encoders.pretrained.WEIGHTS", tmp_path)
     assert cli.main(["doctor", "--device", "cpu"]) == 1
     assert "PROBLEM" in capsys.readouterr().out
+
+
+def test_doctor_goes_on_without_the_decoders(capsys, monkeypatch, tmp_path):
+    def missing(name):
+        raise FileNotFoundError(f"{name}: gone")
+
+    monkeypatch.setattr("styletx.demo._weights_note", missing)
+    monkeypatch.setattr("styletx.demo.METHODS", {"broken": lambda content, device=None: {}["nothing"]})
+    assert cli.main(["doctor", "--device", "cpu"]) == 1
+    text = capsys.readouterr().out
+    assert "PROBLEM: mini: gone" in text and "method    broken" in text and "something is wrong" in text
 
 
 def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
@@ -241,3 +309,10 @@ def test_the_installed_command_runs(tmp_path):
         [*call, "gatys", "china", "nowhere", "-o", str(out), *RUN], env=env, capture_output=True, text=True
     )
     assert bad.returncode == 2 and "Traceback" not in bad.stderr and len(bad.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", list(methods.METHODS))
+def test_a_slider_has_room_to_move(name):
+    for option in options(methods.METHODS[name]):
+        if isinstance(option.allowed, Number) and option.kind is float and not option.allowed.log:
+            assert 0 < option.allowed.step <= (option.allowed.high - option.allowed.low) / 5, option.name

@@ -79,19 +79,18 @@ def test_odd_sizes_come_back_whole_by_unpooling():
 
 
 def test_unpooling_keeps_places_that_nearest_forgets():
-    """With both convolutions the identity, a bright dot comes back where it was; nearest makes a 2×2 square of it."""
-    made = {}
+    """The decoder's step for a pooling: a bright dot comes back where it was; nearest makes a 2×2 square of it."""
+    made, dot = {}, torch.zeros(1, 5, 8, 8)
+    dot[..., 3, 4] = 1
+    pooled, indices = nn.functional.max_pool2d(dot, 2, return_indices=True)
     for upsampling in ("nearest", "unpool"):
-        decoder = Decoder(5, (4, 5), (1, 1), upsampling)
-        dot = torch.zeros(1, 4, 8, 8)
-        dot[..., 3, 4] = 1
-        pooled, indices = nn.functional.max_pool2d(dot, 2, return_indices=True)
-        up = decoder.steps["pool1"]
-        made[upsampling] = (
-            up(pooled) if upsampling == "nearest" else up(pooled, indices, output_size=list(dot.shape[-2:]))
-        )
+        decoder = Decoder(5, (5, 5), (1, 1), upsampling)
+        for name in [name for name in decoder.steps if not name.startswith("pool")]:
+            decoder.steps[name] = nn.Identity()  # a decoder whose other steps leave the features as they are
+        switches = {"pool1": (indices, dot.shape[-2:])} if upsampling == "unpool" else None
+        made[upsampling] = decoder(pooled, switches)
     assert torch.equal(made["unpool"], dot)
-    assert float(made["nearest"].sum()) == 16 and float(made["nearest"].max()) == 1
+    assert float(made["nearest"].sum()) == 4 * 5 and float(made["nearest"].max()) == 1
 
 
 @pytest.mark.parametrize("layer", LEVELS)

@@ -203,6 +203,16 @@ def test_starts(photos):
     assert begun["noise"].losses["matting"] > 10 * begun["matched"].losses["matting"]
 
 
+def test_a_picture_keeps_its_detail_and_noise_does_not(photos):
+    content, style = photos
+    for start, kept in (("content", True), ("noise", False)):
+        run = deep_photo(content, style, size=96, steps=2, levels=[48, 96], start=start, segments="none", device="cpu")
+        begun = [step.raw for step in run if step.level == 1][0]
+        first = content if start == "content" else noise_like(content, 0, size=tuple(content.shape[-2:]))
+        blurred = resize(resize(first, 48), first.shape[-2:])
+        assert torch.allclose(begun, first if kept else blurred, atol=1e-6)
+
+
 def test_given_masks_are_compared_in_their_order(photos):
     content, style = photos
     masks = strips(content, (0.5,)), strips(style, (0.5,))

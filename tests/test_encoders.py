@@ -183,6 +183,11 @@ def test_smallest_picture_works_and_one_less_is_refused(name):
                 encoder(torch.rand(1, 3, least - 1, least), layer)
 
 
+def test_an_encoder_that_is_given_stays_where_it_is():
+    encoder = load_encoder("mini", device="cpu").to("meta")
+    assert load_encoder(encoder) is encoder and encoder.device.type == "meta"
+
+
 def test_nothing_learns(photo):
     encoder = load_encoder("mini", device="cpu")
     x = photo.clone().requires_grad_(True)

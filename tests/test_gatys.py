@@ -41,6 +41,33 @@ def test_weights_are_relative_across_sizes_and_encoders():
     assert 0.4 < ends[0] / ends[1] < 2.5
 
 
+@pytest.mark.parametrize(
+    "options, kept",
+    [
+        ({}, True),
+        ({"start": "style"}, True),
+        ({"start": "noise"}, False),
+        ({"keep_detail": False}, False),
+        ({"start": "noise", "keep_detail": True}, True),
+    ],
+)
+def test_what_a_level_begins_with(options, kept):
+    """With one evaluation to a level nothing is changed: the second level begins with the start, or with it blurred."""
+    photo, painting = load("china", size=128), resize(load("mosaic"), (85, 128))
+    run = gatys(photo, painting, size=128, levels=[64, 128], steps=2, device="cpu", **options)
+    begun = [step.raw for step in run if step.level == 1][0]
+    starts = {"content": photo, "style": painting, "noise": noise_like(photo, 0, size=(85, 128))}
+    start = starts[options.get("start", "content")]
+    assert torch.allclose(begun, start if kept else resize(resize(start, 64), (85, 128)), atol=1e-6)
+
+
+def test_tensors_of_other_floats_give_the_same_picture():
+    photo, painting = load("china", size=64), load("mosaic", size=64)
+    single = gatys(photo, painting, size=64, steps=3, device="cpu").finish(progress=False)
+    double = gatys(photo.double(), painting.double(), size=64, steps=3, device="cpu").finish(progress=False)
+    assert torch.allclose(single, double, atol=1e-4)
+
+
 def test_more_style_weight_less_style_loss():
     ends = []
     for weight in (0.01, 1.0, 100.0):
@@ -132,6 +159,8 @@ def test_options_are_read_from_the_signature():
         ({"style": torch.rand(1, 3, 5, 7)}, "style: 7×5"),
         ({"content": torch.rand(3, 64, 64)}, "content"),
         ({"style": torch.full((1, 3, 64, 64), float("nan"))}, "style"),
+        ({"content": torch.zeros(1, 3, 64, 64, dtype=torch.uint8)}, "content: .*uint8"),
+        ({"start": torch.zeros(1, 3, 64, 64, dtype=torch.uint8)}, "start: .*uint8|start: .*float"),
         ({"style_weight": 0.0, "content_weight": 0.0}, "both are 0"),
         ({"recipe": "folklore"}, "folklore"),
     ],

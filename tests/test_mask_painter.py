@@ -49,6 +49,19 @@ def test_the_list_assigns_whole_regions(painter):
     assert set(painter.list.value) == {1, 2, 3}
 
 
+def test_the_list_keeps_what_was_drawn_in_regions_that_stay(painter):
+    painter.assign(np.ones(painter.labels.shape, bool), 0)
+    painter.choice.value = "second"
+    painter.list.value = (0, 1, 2)
+    painter.choice.value = "first"
+    boat = np.zeros(painter.labels.shape, bool)
+    boat[tuple(np.argwhere(painter.regions == 1)[0])] = True
+    painter.choice.value = "second"
+    painter.assign(boat, 0)
+    painter.list.value = (0, 1, 2, 3)  # one region more
+    assert not painter.labels[boat].any() and (painter.labels[~boat] == 1).all()
+
+
 def test_a_cell_and_its_undoing(painter):
     painter.assign(np.ones(painter.labels.shape, bool), 0)
     painter.choice.value = "second"

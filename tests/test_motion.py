@@ -110,3 +110,19 @@ def test_a_learning_loss_wants_adam():
     run = synthesize(objective, encoder, start=photo, steps=8, optimizer="adam", levels=1)
     last = list(run)[-1]
     assert float((last.image - photo).abs().mean()) > 0.01
+
+
+def test_a_critic_with_a_mask_is_taught_the_region_only():
+    """Features far outside the style's mask may be anything: the critic, and so the loss, stays the same."""
+    generator = torch.Generator().manual_seed(0)
+    style, other, x = (torch.rand(1, 4, 24, 24, generator=generator) for _ in range(3))
+    mask, far = torch.zeros(1, 1, 24, 24), torch.zeros(1, 1, 24, 24)
+    mask[..., 4:12, 4:12] = 1
+    far[..., 16:, 16:] = 1  # no patch of 5×5 reaches from here into the mask
+    loss, found = adversarial_loss(lessons=5), []
+    for reference in (style, torch.where(far > 0, other, style)):
+        critic = loss.prepare(reference, mask)
+        critic.scale = torch.tensor(1.0)  # the scale is that of the whole layer
+        loss.update(x, critic, mask)
+        found.append(float(loss.compare(x, critic, mask)))
+    assert found[0] == pytest.approx(found[1], abs=1e-6)

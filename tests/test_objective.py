@@ -107,6 +107,16 @@ def test_regions_share_features_and_match_their_own_reference(pictures, mini):
     assert float(swapped(photo)["gram"]) > 1e-3
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_mask_serves_both_sides_of_a_content_loss(pictures, mini, side):
+    photo, _ = pictures
+    size = tuple(photo.shape[-2:])
+    soft = torch.linspace(0, 1, size[1]).expand(1, 1, *size)
+    where = (soft, None) if side == 0 else (None, soft)
+    level = Objective(Match(content_loss, photo, "relu3_1", where=where)).at(size, mini)
+    assert float(level(photo)["content"]) == 0 < float(level(photo.flip(1))["content"])
+
+
 def test_mixture_of_one_style_with_itself_is_that_style(pictures, mini):
     photo, style = pictures
     size = tuple(photo.shape[-2:])

@@ -231,6 +231,14 @@ def test_a_heartbeat_advances_the_run(kernel):
     kernel.until("panel.running and panel.play.value == 1 and panel.play.max > 1000")
     kernel.send("panel.play", value=0)  # its own stop button
     kernel.until("not panel.running and panel.image is not None")
+    kernel.send("panel.play", value=1)
+    kernel.until("panel.running and panel.play.value == 1")
+    kernel.do("job = panel._job")
+    kernel.click("panel.stop_button")  # ours; Play's beats go on
+    kernel.until("not panel.running")
+    kernel.send("panel.play", value=2)
+    kernel.until("panel.play.value in (1, 2)")
+    assert kernel.ask("panel._job is job and not panel.running and panel.image is not None")
 
 
 def test_a_click_computes_for_a_slice_of_seconds(kernel):

@@ -49,6 +49,20 @@ def test_regions_keep_to_themselves():
     assert float(mrf_loss()(x, style, torch.zeros_like(left), left)) == 0
 
 
+def test_relative_weights_do_not_depend_on_the_order_of_the_styles_patches():
+    """What a loss is worth without features is that of all patches: not of the corner that happens to come first."""
+    style = features(1, (8, 8))
+    halves = torch.zeros(1, 2, 8, 8, dtype=torch.float64)
+    halves[:, 0, :, :4] = halves[:, 1, :, 4:] = 1
+    nothing = torch.zeros_like(style)
+    wanted = np.mean([np.mean(patch**2) for patch in all_patches(style)])
+    assert float(mrf_loss()(nothing, style)) == pytest.approx(wanted)
+    assert float(semantic_loss()(nothing, style, halves, halves)) == pytest.approx(wanted)
+    dark = style.clone()
+    dark[..., :4, :4] = 0
+    assert float(mrf_loss()(nothing, dark)) > 0.2 * wanted
+
+
 def test_semantic_masks_decide():
     """Two halves of the style are the same but for their masks: sky takes from sky, whatever the features prefer."""
     style = features(0, (6, 12))

@@ -112,6 +112,19 @@ def test_covariance_of_a_rank_deficient_content():
     assert np.abs(made - covariance(style)).max() > 0.05 * np.abs(made).max()
 
 
+def test_cholesky_is_numpys():
+    content, style = cloud(seed=31), cloud(seed=32)
+    lower = [np.linalg.cholesky(covariance(one)) for one in (style, content)]
+    close(map_between(gaussian(content), gaussian(style), "cholesky"), lower[0] @ np.linalg.inv(lower[1]), 1e-6)
+
+
+@pytest.mark.parametrize("how", MAPS)
+def test_a_cloud_moved_onto_itself_stays(how):
+    """Whatever is left open by a decomposition (signs of eigenvectors, of a triangle's diagonal) must not turn it."""
+    one = gaussian(cloud(seed=33))
+    close(map_between(one, one, how), np.eye(6), 1e-6)
+
+
 def test_transport_is_pots_gaussian_map():
     content, style = cloud(channels=4, seed=5), cloud(channels=4, seed=6)
     made = transfer(content, gaussian(style), how="transport")
@@ -285,6 +298,16 @@ def test_positions_without_a_region_stay():
     masks[..., :6] = 1
     made = by_regions(content, style, masks, torch.ones(1, 1, 9, 11))
     assert torch.equal(made[..., 6:], content[..., 6:])
+
+
+def test_a_position_that_is_claimed_in_part_is_moved_in_part():
+    content, style = cloud(seed=28), cloud(seed=29)
+    masks = torch.ones(1, 1, 9, 11)
+    masks[..., 4:] = 0.25
+    target = gaussian(style)
+    whole = transfer(content, target, source=region_gaussians(content, masks)[0])
+    made = transfer_regions(content, [target], [target], masks)
+    close(made[..., 4:], (0.25 * whole + 0.75 * content)[..., 4:], 1e-6)
 
 
 def test_bad_input_is_named():

@@ -8,6 +8,8 @@ from styletx import load, load_encoder
 from styletx.encoders import EncoderError
 from styletx.images import ImageError, resize, write
 from styletx.networks.decoders import load_pairs
+from styletx.photo_wct import photo_wct
+from styletx.smoothing import smooth
 from styletx.statistics import gram, moments
 from styletx.wct import adain, at_area, move, one_shot, padded, wct
 
@@ -190,3 +192,12 @@ def test_bad_input_is_named(photo, painting, tmp_path):
     write(photo, tmp_path / "photograph.png")
     with pytest.raises(ImageError, match="photograph"):
         wct(photo, [painting, painting], mask=str(tmp_path / "photograph.png"), size=64)
+
+
+def test_photo_wct_unpools_and_smooths(photo, painting):
+    made = {way: photo_wct(photo, painting, size=192, upsampling=way, smoothing="none", device="cpu")
+            for way in ("unpool", "nearest")}  # fmt: skip
+    slopes = {way: picture.mean(1).diff(dim=-1) for way, picture in (made | {"photo": photo}).items()}
+    from_photo = {way: float((slopes[way] - slopes["photo"]).abs().mean()) for way in made}
+    assert from_photo["unpool"] < 0.9 * from_photo["nearest"]
+    assert torch.equal(photo_wct(photo, painting, size=192, device="cpu"), smooth(made["unpool"], photo, device="cpu"))

@@ -56,7 +56,9 @@ class Laplacian(Encoder):
         raise EncoderError("receptive_field: a pyramid's bands are differences of sizes, not a chain of filters")
 
     def smallest(self, layer: str, positions: int = 1) -> int:
-        level = self.LEVELS if layer == "lowpass" else self.layers.index(layer)
+        if layer == "lowpass":  # one halving below the last band
+            return max(3, 2 * positions - 1) * 2 ** (self.LEVELS - 1)
+        level = self.layers.index(layer)
         return max(3, positions) * 2 ** max(level - 1, 0)  # a mirrored border of two needs three pixels
 
     def extra_repr(self) -> str:

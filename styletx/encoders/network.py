@@ -63,7 +63,9 @@ class Encoder(nn.Module):
         for name, step in self.steps.items():
             if switches and isinstance(step, nn.MaxPool2d):
                 size = x.shape[-2:]
-                x, indices = F.max_pool2d(x, step.kernel_size, step.stride, step.padding, return_indices=True)
+                x, indices = F.max_pool2d(
+                    x, step.kernel_size, step.stride, step.padding, ceil_mode=step.ceil_mode, return_indices=True
+                )
                 pools[name] = (indices, size)
             elif isinstance(step, nn.ReLU) and before not in wanted and before != "input":
                 x = F.relu_(x)  # nobody asked for the value before the ReLU: no second copy of it

@@ -43,6 +43,8 @@ def load_encoder(
     fetched.
     """
     if isinstance(name, Encoder):
+        if pooling != "max" and name.pooling != pooling:
+            raise EncoderError(f"pooling: the encoder given has {name.pooling} pooling; load it with {pooling}")
         return name if device is None else name.to(pick_device(device))
     if name not in NAMES:
         near = difflib.get_close_matches(str(name), NAMES, n=3) or NAMES
@@ -135,17 +137,20 @@ def public_encoder(name: str, last: str, pooling: str = "max", weights: str | Pa
     if weights == "random":
         return _random(encoder)
     state = read_weights(Path(weights) if weights else samples.fetch(f"weights/{name}/encoder{level}.pth"))
-    if small:
-        state = state["model"]
-        old = ["conv0", *(s.replace("_", "") for s in steps if s.startswith("conv"))]
-    else:
-        old = list(dict.fromkeys(entry.rsplit(".", 1)[0] for entry in state))
     new = ["prepare", *(s for s in steps if s.startswith("conv"))]
-    renamed = {
-        f"{n}.{part}": state[f"{o}.{part}"] for n, o in zip(new, old, strict=True) for part in ("weight", "bias")
-    }
-    prepare = {part: renamed.pop(f"prepare.{part}") for part in ("weight", "bias")}
-    encoder.prepare.load_state_dict(prepare)
+    try:
+        if small:
+            state = state["model"]
+            old = ["conv0", *(s.replace("_", "") for s in steps if s.startswith("conv"))]
+        else:
+            old = list(dict.fromkeys(entry.rsplit(".", 1)[0] for entry in state))
+        renamed = {
+            f"{n}.{part}": state[f"{o}.{part}"] for n, o in zip(new, old, strict=True) for part in ("weight", "bias")
+        }
+        prepare = {part: renamed.pop(f"prepare.{part}") for part in ("weight", "bias")}
+        encoder.prepare.load_state_dict(prepare)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise EncoderError(f"weights: they are not those of {name} to {last} ({str(error).splitlines()[0]})") from None
     return _fill(encoder, renamed)
 
 

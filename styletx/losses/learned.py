@@ -19,6 +19,7 @@ class Critic:
     network: nn.Module
     optimiser: torch.optim.Optimizer
     scale: Tensor
+    weights: Tensor | None = None  # where the reference is the style's own: (1, 1, h, w)
 
     def __call__(self, features: Tensor) -> Tensor:
         """A score for each 5×5 patch: above 0 for the style's."""
@@ -57,30 +58,31 @@ class Adversarial(Loss):
             network = patch_critic(reference.shape[1])
         network.to(reference)
         optimiser = torch.optim.Adam(network.parameters(), lr=self.rate, betas=(0.5, 0.9))
-        return Critic(reference, network, optimiser, reference.square().mean().sqrt().clamp(min=1e-8))
+        scale = reference.square().mean().sqrt().clamp(min=1e-8)
+        return Critic(reference, network, optimiser, scale, weights)
 
     def compare(self, features: Tensor, target: Critic, weights: Tensor | None = None) -> Tensor:
         """Mean hinge over the patches, (1/n) Σ max(0, 1 − D): 0 where the critic is sure that it is the style."""
-        if weights is None:
-            return _hinge(features, target)
-        score = target(features)
-        trim = [(a - b) // 2 for a, b in zip(weights.shape[-2:], score.shape[-2:], strict=True)]
-        inside = weights[..., trim[0] : trim[0] + score.shape[-2], trim[1] : trim[1] + score.shape[-1]]
-        return (F.relu(1 - score) * inside).sum() / inside.sum().clamp(min=1e-8)
+        return _hinge(target(features), weights)
 
     @torch.enable_grad()
     def update(self, features: Tensor, target: Critic, weights: Tensor | None = None) -> Critic:
         """A few lessons on the style's patches against the picture's: the hinge loss of a GAN's critic."""
         for _ in range(self.lessons):
-            loss = F.relu(1 - target(target.reference)).mean() + F.relu(1 + target(features.detach())).mean()
+            loss = _hinge(target(target.reference), target.weights) + _hinge(-target(features.detach()), weights)
             target.optimiser.zero_grad()
             loss.backward()
             target.optimiser.step()
         return target
 
 
-def _hinge(features: Tensor, critic: Critic) -> Tensor:
-    return F.relu(1 - critic(features)).mean()
+def _hinge(score: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of max(0, 1 − D), over the patches whose middle lies in the region."""
+    if weights is None:
+        return F.relu(1 - score).mean()
+    top, left = ((a - b) // 2 for a, b in zip(weights.shape[-2:], score.shape[-2:], strict=True))
+    inside = weights[..., top : top + score.shape[-2], left : left + score.shape[-1]]
+    return (F.relu(1 - score) * inside).sum() / inside.sum().clamp(min=1e-8)
 
 
 def adversarial_loss(lessons: int = 2, rate: float = 1e-3, seed: int = 0) -> Adversarial:

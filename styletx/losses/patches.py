@@ -54,6 +54,8 @@ class MRF(Loss):
         found = self._patches(features, weights)
         if not found.shape[1] or not target.shape[1]:
             return features.sum() * 0
+        if not bool(found.detach().any()):  # no features at all: nothing is nearest; as far as patches are large
+            return (found.mean(1, keepdim=True) - target).square().mean()
         return (found - target[:, nearest_patches(found, target)]).square().mean()
 
     def _patches(self, features: Tensor, weights: Tensor | None) -> Tensor:
@@ -94,6 +96,8 @@ class Semantic(Loss):
         """Mean squared difference of each patch and the one that is nearest in features and masks together."""
         wanted, labelled, scale = target
         found = patches(features, self.size, self.stride)
+        if not bool(found.detach().any()):
+            return (found.mean(1, keepdim=True) - wanted).square().mean()
         nearest = nearest_patches(self._labelled(found.detach(), weights, scale), labelled)
         return (found - wanted[:, nearest]).square().mean()
 

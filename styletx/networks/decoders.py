@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import samples
+from ..devices import pick_device
 from ..encoders import VGG_BLOCKS, WEIGHTS, Encoder, EncoderError, load_encoder, public_encoder, read_weights
 
 # `mini`'s decoders are wider near the pixels than `mini` is, and a layer shorter in the deep blocks.
@@ -87,7 +88,10 @@ def _unpool(x: Tensor, name: str, switches: Switches | None) -> Tensor:
     indices, size = switches[name]
     if indices.shape != x.shape:
         raise EncoderError(f"switches: {tuple(indices.shape)} at {name} for features {tuple(x.shape)}")
-    return F.max_unpool2d(x, indices, 2, output_size=size)
+    try:
+        return F.max_unpool2d(x, indices, 2, output_size=size)
+    except NotImplementedError:  # MPS before torch 2.9
+        return F.max_unpool2d(x.cpu(), indices.cpu(), 2, output_size=size).to(x.device)
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def _mini_pair(encoder: Encoder, layer: str, upsampling: str, state: dict[str, T
 
 
 def _public_pair(name: str, layer: str, device: str | torch.device | None) -> Pair:
-    encoder, block = load_encoder(public_encoder(name, layer), device=device), int(layer[4])
+    encoder, block = load_encoder(public_encoder(name, layer), device=pick_device(device)), int(layer[4])
     state = read_weights(samples.fetch(f"weights/{name}/decoder{block}.pth"))
     widths = [encoder.channels(f"relu{k}_1") for k in range(1, block + 1)]
     counts = (*VGG_BLOCKS["vgg19"][: block - 1], 1)

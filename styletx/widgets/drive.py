@@ -63,7 +63,7 @@ class Job:
             self.run.stop()
 
     def advance(self) -> bool:
-        """One step more; False when there is none. Never raises: `error` holds what went wrong.
+        """One step more; False when there is none. Only Ctrl-C is raised: `error` holds what else went wrong.
 
         Messages may overlap (JupyterLab's subshells): who comes while a step is being made goes away again.
         """
@@ -71,6 +71,8 @@ class Job:
             return False
         try:
             self._advance()
+        except KeyboardInterrupt:
+            raise  # to Panel.run, which stops the run and keeps its best picture
         except BaseException as error:  # in a thread nobody else would see it
             self.error = error
             self._end()

@@ -6,6 +6,7 @@ import html
 import io
 import uuid
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import ipywidgets as widgets
@@ -53,7 +54,7 @@ class MaskPainter(widgets.VBox):
         self.names = [str(name) for name in names]
         if not 2 <= len(self.names) <= len(COLOURS) or len(set(self.names)) != len(self.names):
             raise ValueError(f"names: {self.names}; two to {len(COLOURS)} different names, one for each part")
-        if isinstance(clusters, bool) or int(clusters) != clusters or not 2 <= clusters <= 99:
+        if isinstance(clusters, bool) or not isinstance(clusters, Integral) or not 2 <= clusters <= 99:
             raise ValueError(f"clusters: {clusters}; it must be a whole number from 2 to 99")
         given = picture(image, argument="image")
         self.full = tuple(given.shape[-2:])
@@ -147,7 +148,8 @@ class MaskPainter(widgets.VBox):
 
     def _listed(self, chosen: set[int]) -> None:
         before = self._regions_of(self.part)
-        labels = np.where(np.isin(self.regions, list(chosen)), self.part, self.labels)
+        # Only what was chosen or left just now changes: a drawing inside a region that stays chosen is kept.
+        labels = np.where(np.isin(self.regions, list(chosen - before)), self.part, self.labels)
         gone = np.isin(self.regions, list(before - chosen)) & (labels == self.part)
         self._change(np.where(gone, self._other, labels))
 

@@ -107,6 +107,8 @@ class Panel(widgets.VBox):
         job.stop()
         if self.drive != "thread":  # nobody may come to make the last step
             job.drain()
+        if self.play is not None:  # its beats go on in the browser: they must not start anew
+            self._disarm(self.play.value)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the run to end (a thread's); False if it has not after `timeout` seconds."""
@@ -152,8 +154,11 @@ class Panel(widgets.VBox):
         elif self._armed:
             self._work(TICK)
             if not self.running:
-                # Play stops by itself at its largest value, in ipywidgets 7 and 8, and begins at 0 when pressed again.
-                self._armed, self.play.max = False, max(value, 1)
+                self._disarm(value)
+
+    def _disarm(self, value: int) -> None:
+        # Play stops by itself at its largest value, in ipywidgets 7 and 8, and begins at 0 when pressed again.
+        self._armed, self.play.max = False, max(value, 1)
 
     def _work(self, seconds: float) -> None:
         job = self._job if self.running else self._begin()
@@ -293,7 +298,8 @@ class Panel(widgets.VBox):
         if self.image is None or self._used is None:
             raise RuntimeError("save: there is no result yet; run the panel first")
         names = [picker.name for picker in self.pickers.values()]
-        return save_result(self.image, self.name, self.method, names, *self._used, folder)
+        stopped = self._job.run.evaluations if self._job.stopped and self._job.run is not None else None
+        return save_result(self.image, self.name, self.method, names, *self._used, folder, stopped)
 
     def _clicked_save(self) -> None:
         try:

@@ -95,7 +95,7 @@ def deep_photo_failures() -> Strip:
         Energy(at=photorealism(content, eps=1e-7), weight=MATTING_WEIGHT),
         Energy(value_range, weight=RANGE_WEIGHT),
     )
-    grainy = synthesize(grainy, start=resize(content, SIZE), steps=200).finish(progress=False)
+    grainy = synthesize(grainy, start=resize(content, SIZE), steps=200, keep_detail=True).finish(progress=False)
     captions = ["segments swapped", "λ too large: a tint", "λ too small: paint", "ε = 10⁻⁷: speckles in the sky"]
     return [swapped, tinted, painted, grainy], captions, {}
 
