@@ -293,8 +293,8 @@ print(
 )
 
 # %% [markdown]
-# The curve is flat on the right: the first factor of a hundred in the matting term costs hardly any style. There is much room
-# among the pictures that are locally affine in the photo. The paper's value is $10^4$, too, in quite another normalisation.
+# The curve is flat on the right: almost a factor of 20 in the matting term costs 2% of the style's gain, a factor of a hundred
+# about a tenth. There is much room among the pictures that are locally affine in the photo. The paper's value is $10^4$, too, in quite another normalisation.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Noisy labels
