@@ -125,15 +125,15 @@ def _method(given: argparse.Namespace) -> int:
 
 def _make(name: str, pictures: dict, values: dict, output: str, device: str | None, progress: bool = True) -> int:
     output = images.check_writable(output)
-    record(name, pictures, values)  # what cannot be written down is refused before the work
+    carried = record(name, pictures, values)
     made = METHODS[name](**pictures, **values, device=device)
     if progress:
         print(f"{name} on {describe_device(device)}", file=sys.stderr)
     image = made if isinstance(made, Tensor) else made.finish(progress=progress)
-    stopped = made.evaluations if not isinstance(made, Tensor) and made.stopped else None
-    images.write(image, output, record=record(name, pictures, values, stopped))
-    if stopped is not None:
-        print(f"{output}: the best picture after {stopped} of {made.total} evaluations", file=sys.stderr)
+    if not isinstance(made, Tensor) and made.stopped:
+        carried["stopped"] = made.evaluations
+        print(f"{output}: the best picture after {made.evaluations} of {made.total} evaluations", file=sys.stderr)
+    images.write(image, output, record=carried)
     print(output)
     return 0
 

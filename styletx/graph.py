@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from .samples import picture
+from .transforms import exact
 
 FLOOR = 0.01  # least σ: two and a half steps of 1/255, what noise and JPEG leave in a flat place
 
@@ -171,7 +172,7 @@ def _neighbours(connectivity: int) -> list[tuple[int, int]]:
 def colours_of(image: Tensor, argument: str = "image") -> Tensor:
     """A picture's colours (3, H, W) in float64, on its device; Apple's MPS has no float64, so on the CPU there."""
     image = picture(image, argument=argument)[0]
-    return (image.cpu() if image.device.type == "mps" else image).double()
+    return exact(image)
 
 
 def local_scale(image: Tensor, radius: int = 1, floor: float = FLOOR) -> Tensor:

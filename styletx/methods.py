@@ -40,12 +40,12 @@ def picture_options(method: Callable) -> list[str]:
     return [option.name for option in options(method) if isinstance(option.allowed, Picture)]
 
 
-def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any], stopped: int | None = None) -> dict:
+def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> dict:
     """What a saved picture carries: method, version, each input's name or path with its hash, and the arguments.
 
     Arguments that are left at their defaults are recorded too, so that a later version's other defaults do not
-    change the picture; the device is not. `stopped`: after how many evaluations a run was stopped, which is noted
-    (`again` makes it to its end). Raises RecordError for an argument that JSON cannot hold.
+    change the picture; the device is not. Whoever saves a run that was stopped adds `stopped`, its evaluations. Raises
+    RecordError for an argument that JSON cannot hold.
     """
     defaults = {o.name: o.default for o in options(METHODS[name]) if not isinstance(o.allowed, Picture)}
     values = {**defaults, **arguments}
@@ -58,8 +58,7 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any], stopp
         for key, value in pictures.items()
         if value is not None
     }
-    made = {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
-    return made if stopped is None else made | {"stopped": stopped}
+    return {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
 
 
 def _entry(source: Any) -> dict[str, str]:

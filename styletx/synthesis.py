@@ -355,7 +355,7 @@ class _Problem:
             return value
 
         while self.work.evaluations < self.end:
-            spent, place = self.work.evaluations, self.x.detach().clone()
+            spent, place = self.work.evaluations, self.seen
             optimiser.step(closure)
             settings["lr"] = 1.0
             unmoved = torch.equal(place, self.x) and not self.level.changes

@@ -47,7 +47,9 @@ def save_result(image: Tensor, name: str, method: Callable, names: list[str], pi
     A method that has no name in METHODS cannot be made again: its picture has no record. Raises RecordError where
     an argument cannot be written down, ImageError where the folder cannot be written to.
     """
-    record = methods.record(name, pictures, arguments, stopped) if methods.METHODS.get(name) is method else None
+    record = methods.record(name, pictures, arguments) if methods.METHODS.get(name) is method else None
+    if record is not None and stopped is not None:
+        record["stopped"] = stopped
     stem = re.sub(r"[^\w.-]+", "-", "-".join([*names, name, f"{max(image.shape[-2:])}px"]))
     free = (Path(folder) / f"{stem}{'' if k == 1 else f'-{k}'}.png" for k in itertools.count(1))
     return write(image, next(path for path in free if not path.exists()), record)
