@@ -75,7 +75,7 @@ def test_the_graph_panel_by_click_and_by_keyboard(page, jupyterlab):
     page.wait_for_function(MOVED, arg=before)
     clicked = page.evaluate(GRAPH)
     assert "column 16" in clicked  # of 64
-    page.locator(".stx-set .noUi-handle:visible").first.focus()
+    page.locator(".stx-set .noUi-handle:visible").first.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.wait_for_function(MOVED, arg=clicked)
     assert "weights: row" in page.locator("svg[role=img]").get_attribute("aria-label")
