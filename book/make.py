@@ -1,6 +1,7 @@
 """The book's and the notebooks' maintenance: `python book/make.py VERB`, from anywhere.
 
-notebooks            notebooks/NN_*.py (py:percent, the source) -> .ipynb, without outputs, reproducibly
+notebooks            notebooks/NN_*.py (py:percent, the source) -> .ipynb, without outputs, reproducibly, with
+                     the book's directives as HTML that every notebook program shows (plain.py)
 check-notebooks      exit status 1 when an .ipynb is not what its .py makes
 vendor               MathJax, require.js and the widget manager into book/_vendor: the pages then work offline
 build                the strict build: a warning or a failing cell is an error
@@ -24,6 +25,9 @@ from pathlib import Path
 import jupytext
 import nbformat
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from plain import make_plain  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -50,9 +54,14 @@ def address() -> str:
     return ADDRESS.read_text().strip()
 
 
-def make_notebook(source: Path, url: str = "") -> str:
-    """The text of the .ipynb that a py:percent file makes: no outputs, ids from the source alone."""
+def make_notebook(source: Path, url: str = "", plain: bool = True) -> str:
+    """The text of the .ipynb that a py:percent file makes: no outputs, ids from the source alone.
+
+    `plain`: as people open it; else as the book reads it, with its directives.
+    """
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
+    if plain:
+        notebook.cells = make_plain(notebook.cells, BOOK / "references.bib")
     if url:
         first = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), 0)
         install, hidden = COLAB_CELL.format(url=url), {"tags": ["hide-input"]}
@@ -164,12 +173,33 @@ def forget_stale_outputs(folder: Path) -> None:
         stamp.write_text(digest.hexdigest())
 
 
+def stage(folder: Path) -> None:
+    """The book's sources as it reads them: its own pages, and the lectures with their directives.
+
+    What has not changed is left alone, so that a second build reads only what has.
+    """
+    wanted = {f"notebooks/{s.stem}.ipynb": make_notebook(s, address(), plain=False).encode() for s in sources()}
+    for path in [*BOOK.glob("*.md"), *BOOK.glob("*.bib"), *BOOK.glob("_toc.yml"), *BOOK.glob("_static/**/*"),
+                 *VENDOR.rglob("*")]:  # fmt: skip
+        if path.is_file():
+            wanted[f"book/{path.relative_to(BOOK).as_posix()}"] = path.read_bytes()
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if path.relative_to(folder).as_posix() not in wanted:
+            path.unlink()
+    for name, data in wanted.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != data:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+
 def build(vendored: bool) -> int:
     (folder := BOOK / "_build").mkdir(exist_ok=True)
     forget_stale_outputs(folder)
     config = configuration(address(), vendored and vendor())
     (folder / "config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
+    stage(folder / "source")
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book/_build/source"]
     command += ["--config", "book/_build/config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
     return subprocess.run([*command, "-W", "-n", "--keep-going"], cwd=ROOT).returncode
 

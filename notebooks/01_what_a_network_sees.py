@@ -476,7 +476,7 @@ assert torch.isclose(a @ b, a.norm() * b.norm() * cosine, rtol=1e-4)
 # Five maps of one photograph, each from another layer, each drawn at the same size. Put them in order, from
 # the lowest layer (closest to the picture) to the highest. The letters then spell a word.
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"]
 puzzle = load("chelsea", size=320)
 layers = encoder(puzzle, STYLE_LAYERS)
 drawn = {}
@@ -486,7 +486,7 @@ for letter, layer in zip("STYLE", STYLE_LAYERS, strict=True):
     drawn[letter] = heat(one, 0, float(one.max()), size=puzzle.shape[-2:], gamma=0.5)
 show(*[drawn[letter] for letter in "ETLSY"], titles=list("ETLSY"), height=1.5)
 
-# %% tags=["hide-input"] jupyter={"source_hidden": true}
+# %% tags=["hide-input"]
 check_word("STYLE", "From the lowest layer to the highest:")
 
 # %% [markdown]
