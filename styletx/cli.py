@@ -6,21 +6,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from . import __version__, images, samples
-from .devices import describe_device
+from .devices import describe_device, is_out_of_memory
 from .methods import METHODS, RecordError, again, picture_options, record
 from .options import Choice, Number, Option, Picture, options
 from .smoothing import NotConverged
 
 BAD_INPUT = 2  # exit status, as argparse itself has it
-FILE_ERRORS = (ValueError, OSError, MemoryError, torch.OutOfMemoryError, FloatingPointError, NotConverged)
+FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, NotConverged)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input gives one line on stderr and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):  # into a file or a pipe, Windows writes an encoding without β and →
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     parser = build_parser()
     given, given.extra = parser.parse_known_args(arguments)
     if given.extra and given.command != "lab":
@@ -30,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("styletx: stopped", file=sys.stderr)
         return 130
-    except FILE_ERRORS as error:
+    except (*FILE_ERRORS, RuntimeError) as error:
+        if not isinstance(error, FILE_ERRORS) and not is_out_of_memory(error):
+            raise
         print(f"styletx {given.command}: {_one_line(error)}", file=sys.stderr)
         return BAD_INPUT
 
@@ -125,10 +129,15 @@ def _method(given: argparse.Namespace) -> int:
 
 def _make(name: str, pictures: dict, values: dict, output: str, device: str | None, progress: bool = True) -> int:
     output = images.check_writable(output)
+    for given in pictures.values():
+        for source in given if isinstance(given, list) else [given]:
+            if source not in samples.names() and Path(source).resolve() == output.resolve():
+                raise ValueError(f"{output}: would overwrite a picture it is made from; choose another name")
     carried = record(name, pictures, values)
+    where = describe_device(device)  # an unknown one is refused before the work
     made = METHODS[name](**pictures, **values, device=device)
     if progress:
-        print(f"{name} on {describe_device(device)}", file=sys.stderr)
+        print(f"{name} on {where}", file=sys.stderr)
     image = made if isinstance(made, Tensor) else made.finish(progress=progress)
     if not isinstance(made, Tensor) and made.stopped:
         carried["stopped"] = made.evaluations
@@ -143,7 +152,7 @@ def _again(given: argparse.Namespace) -> int:
     path = Path(given.picture)
     output = given.output or path.with_name(f"{path.stem}-again{path.suffix}")
     if Path(output).resolve() == path.resolve():
-        raise RecordError(f"{output}: would overwrite the picture it is made from")
+        raise RecordError(f"{output}: would overwrite the picture that it repeats")
     stopped = images.read_record(path).get("stopped")
     if stopped is not None:
         print(f"{path}: its run was stopped after {stopped} evaluations; this one goes to its end", file=sys.stderr)
@@ -164,8 +173,8 @@ def _samples(given: argparse.Namespace) -> int:
     for kind in ("photo", "painting", "texture", "style"):
         print(f"\n{kind}s")
         for name in samples.names(kind):
-            note = "" if name in here else "  (would be fetched)"
-            print(f"  {name:<32}{samples.info(name).credit}{note}")
+            sample, note = samples.info(name), "" if name in here else "  (would be fetched)"
+            print(f"  {name:<32}{sample.credit}; {sample.licence}{note}")
     return 0
 
 
@@ -191,10 +200,12 @@ def _lab(given: argparse.Namespace) -> int:
     root = start.parents[1]
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     command += [f"--LabApp.default_url=/lab/tree/{start.relative_to(root).as_posix()}", *given.extra]
-    try:
-        return subprocess.call(command, cwd=root)
-    except KeyboardInterrupt:
-        return 0
+    server = subprocess.Popen(command, cwd=root)
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:  # JupyterLab got it too, asks whether it shall end, and ends its kernels first
+            continue
 
 
 def _one_line(error: BaseException) -> str:

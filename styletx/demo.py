@@ -15,7 +15,7 @@ from torch import Tensor
 from . import __version__, images, samples
 from .classics import reinhard
 from .devices import describe_device, free_memory, pick_device
-from .encoders import NAMES, WEIGHTS, EncoderError, load_encoder
+from .encoders import NAMES, WEIGHTS, load_encoder
 from .gatys import gatys, reconstruct_content, reconstruct_style
 from .inversion import invert
 from .methods import METHODS
@@ -57,6 +57,10 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     yield "A photograph that stays one: PhotoWCT, and closed-form smoothing", [
         ("content", content), ("style", evening), ("PhotoWCT", rough), ("smoothed", smoothed),
     ]  # fmt: skip
+    deep = METHODS["deep-photo"](content, evening, size=size, device=device).finish()
+    yield "Deep photo style transfer: by segments, and locally affine in colour", [
+        ("content", content), ("style", evening), ("Deep Photo", deep),
+    ]  # fmt: skip
     row = [("style", style)]
     for count in (1, 3, 5):
         layers = [f"relu{block}_1" for block in range(1, count + 1)]
@@ -78,8 +82,7 @@ def write_demo(path: str | os.PathLike, size: int = 384, device: str | torch.dev
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{path}: a gallery is a web page; end its name with .html")
-    if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ValueError(f"{path}: cannot be written there; choose another place")
+    images.check_place(path)
     start, rows = time.monotonic(), []
     for title, pictures in examples(size, device):
         print(f"{time.monotonic() - start:5.0f} s  {title}", flush=True)
@@ -119,7 +122,7 @@ def examine(device: str | torch.device | None = None) -> bool:
     for name in NAMES:
         try:
             note = _weights_note(name)
-        except (EncoderError, OSError) as error:
+        except Exception as error:  # whatever it is, a torchvision that does not fit torch, say: go on
             note, well = f"PROBLEM: {error}", False
         print(f"weights   {name:<18}{note}")
     here, known = len(samples.names(available=True)), len(samples.names())

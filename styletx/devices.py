@@ -1,7 +1,9 @@
 """Where a computation runs: chosen automatically, shown to the reader, changed by one argument."""
 
-import os
+import re
+from pathlib import Path
 
+import psutil
 import torch
 
 
@@ -42,17 +44,37 @@ def describe_device(device: str | torch.device | None = None) -> str:
 
 
 def free_memory(device: str | torch.device | None = None) -> int:
-    """Bytes that a computation on this device may still take (MPS shares the machine's memory)."""
+    """Bytes that a computation on it may still take (MPS shares the machine's memory, a container has a part)."""
     device = pick_device(device)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    try:
-        with open("/proc/meminfo") as lines:
-            entries = dict(line.split(":") for line in lines)
-        return int(entries["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):  # not Linux: what the machine has, not what is free
+    free = min(psutil.virtual_memory().available, _free_in_container())
+    if device.type == "mps" and hasattr(torch.mps, "recommended_max_memory"):
+        free = min(free, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return max(free, 0)
+
+
+def _free_in_container(root: str | Path = "/sys/fs/cgroup") -> float:
+    """What a container (Docker, Binder, JupyterHub) leaves of its memory, in bytes; infinite where there is no limit.
+
+    Control groups of version 2, else 1; what only caches files can be had back, and counts as free.
+    """
+    for limit, used, cached in (("memory.max", "memory.current", "inactive_file"),
+                                ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes",
+                                 "total_inactive_file")):  # fmt: skip
+        limit, used = Path(root, limit), Path(root, used)
         try:
-            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-            return 8 * 2**30
+            entries = dict(line.split() for line in (limit.parent / "memory.stat").read_text().splitlines())
+            return int(limit.read_text()) - int(used.read_text()) + int(entries.get(cached, 0))
+        except (OSError, ValueError):  # no such file, or "max": no limit
+            continue
+    return float("inf")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory was short: CUDA has a class for it, MPS and the CPU only say so."""
+    if isinstance(error, RuntimeError):  # torch.OutOfMemoryError is one
+        said = re.search("out of memory|not enough memory|can't allocate memory", str(error), re.IGNORECASE)
+        return isinstance(error, torch.OutOfMemoryError) or said is not None
+    return isinstance(error, MemoryError)

@@ -115,7 +115,8 @@ def gatys(
             Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
             Match(_raw(gram_loss, "style"), styles[0], style_layers, weight=1e3, scale=style_scale, name="style"),
         ]
-        objective, start, levels = Objective(*terms, relative=False), "noise" if start == "content" else start, 1
+        objective, start = Objective(*terms, relative=False), "noise" if start == "content" else start
+        levels = 1 if levels is None else levels
     else:
         network = load_encoder(encoder, pooling=pooling, device=device)
         objective = gatys_objective(

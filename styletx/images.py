@@ -10,6 +10,7 @@ import json
 import math
 import os
 import warnings
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,17 @@ def check_writable(path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: unknown suffix {path.suffix!r}; right would be {', '.join(FORMATS)}")
+    check_place(path)
+    return path
+
+
+def check_place(path: Path) -> None:
+    """ImageError where no file can be written at that path."""
     if not path.parent.is_dir():
         raise ImageError(f"{path}: cannot be written, there is no folder {path.parent}; make it first")
     target = path if path.exists() else path.parent
     if path.is_dir() or not os.access(target, os.W_OK):
         raise ImageError(f"{path}: cannot be written (no permission, or a folder); choose another place")
-    return path
 
 
 def read_record(path: str | os.PathLike | bytes) -> dict:
@@ -102,7 +108,7 @@ def read_record(path: str | os.PathLike | bytes) -> dict:
 
 def check_size(size: int | None) -> None:
     """Raise ImageError where `size` is neither None nor a whole number of pixels, 1 or more."""
-    if size is not None and (not isinstance(size, int) or size < 1):
+    if size is not None and (isinstance(size, bool) or not isinstance(size, Integral) or size < 1):
         raise ImageError(f"size: {size!r} is no size; give the longer side in pixels, 1 or more")
 
 
@@ -120,8 +126,8 @@ def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
     """
     image = image if image.dtype == torch.float64 else image.float()
     height, width = image.shape[-2:]
-    target = fit_size(height, width, size) if isinstance(size, int) and size > 0 else size
-    if isinstance(target, int) or len(target) != 2 or min(target) < 1:
+    target = fit_size(height, width, size) if isinstance(size, Integral) and size > 0 else size
+    if isinstance(target, Integral) or len(target) != 2 or min(target) < 1:
         raise ImageError(f"size: {size!r} is no size; give the longer side or (height, width), at least 1")
     low, high = (limit((1, 2, 3), keepdim=True) for limit in (image.detach().amin, image.detach().amax))
     smaller = (min(height, target[0]), min(width, target[1]))

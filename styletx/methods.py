@@ -44,12 +44,13 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
     """What a saved picture carries: method, version, each input's name or path with its hash, and the arguments.
 
     Arguments that are left at their defaults are recorded too, so that a later version's other defaults do not
-    change the picture; the device is not. Whoever saves a run that was stopped adds `stopped`, its evaluations. Raises
-    RecordError for an argument that JSON cannot hold.
+    change the picture; the device is not, nor a picture that was not given. Whoever saves a run that was stopped adds
+    `stopped`, its evaluations. Raises RecordError for an argument that JSON cannot hold.
     """
-    defaults = {o.name: o.default for o in options(METHODS[name]) if not isinstance(o.allowed, Picture)}
-    values = {**defaults, **arguments}
-    values.pop("device", None)
+    takes = inspect.signature(METHODS[name]).parameters.values()
+    apart = {"device", *picture_options(METHODS[name])}
+    values = {p.name: p.default for p in takes if p.default is not p.empty} | arguments
+    values = {key: value for key, value in values.items() if key not in apart}
     for key, value in values.items():
         if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
             raise RecordError(f"{key}: {type(value).__name__} cannot be written into a picture's record")
@@ -71,8 +72,8 @@ def fingerprint(source: Any) -> str:
         return hashlib.sha256(source.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
-    if str(source) not in samples.names() and Path(source).is_file():
-        return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    if str(source) not in samples.names() and (path := Path(source).expanduser()).is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     return hashlib.sha256(images.to_array(samples.load(source)).tobytes()).hexdigest()
 
 
@@ -113,4 +114,4 @@ def _source(value: Any) -> str:
     """A sample's name as it is, a file's absolute path, and a plain word for what has neither."""
     if isinstance(value, bytes | Tensor):
         return "an upload" if isinstance(value, bytes) else "a tensor"
-    return str(value) if str(value) in samples.names() else str(Path(value).resolve())
+    return str(value) if str(value) in samples.names() else str(Path(value).expanduser().resolve())

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 
@@ -99,7 +100,7 @@ def _check_numbers(option: Option, values: Any) -> None:
 
 def _check_number(option: Option, value: Any) -> None:
     allowed = option.allowed
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ValueError(f"{option.name}: {value!r} is not a number; it must be from {allowed.low} to {allowed.high}")
     if not allowed.low <= value <= allowed.high:
         raise ValueError(f"{option.name}: {value} is outside {allowed.low} … {allowed.high}")

@@ -94,6 +94,7 @@ def load(name: str | os.PathLike, size: int | None = None) -> Tensor:
     where a picture cannot be fetched, and what `images.read` raises.
     """
     if str(name) not in _samples():
+        name = os.path.expanduser(name)
         if os.path.exists(name):
             return images.read(name, size)
         raise SampleError(f"{name}: neither a picture's name nor a file{_nearest(str(name), _samples())}")
@@ -111,8 +112,11 @@ def picture(source: str | os.PathLike | bytes | Tensor, size: int | None = None,
     """A picture however it is given: a sample's name, a path, a file's bytes, or an image (1, 3, H, W)."""
     if isinstance(source, bytes):
         return images.read(source, size)
-    if not isinstance(source, Tensor):
+    if isinstance(source, str | os.PathLike):
         return load(source, size)
+    if not isinstance(source, Tensor):
+        got = type(source).__name__
+        raise images.ImageError(f"{argument}: {got} is no picture; give a name, a path or a tensor (1, 3, H, W)")
     if not source.is_floating_point():
         raise images.ImageError(f"{argument}: a picture has floats in [0, 1]; got {source.dtype}")
     if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.isfinite().all():

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .devices import is_out_of_memory
 from .encoders import Encoder, load_encoder
 from .images import fit_size, resize, to_png
 from .memory import HISTORY, check_memory, too_large
@@ -243,6 +244,7 @@ class _Work:
         for index, (size, budget) in enumerate(zip(self.sizes, self.budget, strict=True)):
             if budget == 0:
                 continue
+            short = False
             try:
                 level = self.objective.at(size, self.encoder, device=self.encoder.device)
                 self.problem = problem = _Problem(self, level, self.best_at(size), budget)
@@ -253,8 +255,12 @@ class _Work:
                         problem.terms, problem.x.detach().clone(), problem.shares, self.output,
                     )  # fmt: skip
                 problem.settle()
-            except torch.OutOfMemoryError:
-                raise MemoryError(too_large(self.encoder, self.objective.layers(), size, "out of memory")) from None
+            except RuntimeError as error:
+                short = is_out_of_memory(error)
+                if not short:
+                    raise
+            if short:  # said only here, where the error no longer holds what was allocated
+                raise MemoryError(too_large(self.encoder, self.objective.layers(), size, "out of memory"))
             if self.halt.is_set():
                 return
 

@@ -1,5 +1,8 @@
 """styletx/cli.py, methods.py and demo.py: the command line, as a shell runs it."""
 
+import functools
+import inspect
+import io
 import json
 import os
 import subprocess
@@ -165,8 +168,20 @@ def test_a_stopped_runs_record_says_so(tmp_path, capsys, monkeypatch):
 
 def test_lab_passes_its_options_on(monkeypatch, capsys):
     called = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command, cwd: called.append(command) or 0)
+    waits = iter([KeyboardInterrupt, KeyboardInterrupt, 0])  # Ctrl-C goes to JupyterLab as well, and it answers
+
+    class Server:
+        def __init__(self, command, cwd):
+            called.append(command)
+
+        def wait(self):
+            if (outcome := next(waits)) is KeyboardInterrupt:
+                raise KeyboardInterrupt
+            return outcome
+
+    monkeypatch.setattr(cli.subprocess, "Popen", Server)
     assert cli.main(["lab", "--no-browser", "--port", "9999"]) == 0
+    assert next(waits, "none left") == "none left"
     assert called[0][-3:] == ["--no-browser", "--port", "9999"]
     with pytest.raises(SystemExit) as status:
         cli.main(["samples", "--no-browser"])
@@ -180,6 +195,70 @@ def test_numbers_that_are_none(tmp_path, capsys, option, value):
     assert cli.main(given) == 2
     message = capsys.readouterr().err
     assert message.startswith(f"styletx gatys: {option[2:]}: ") and len(message.strip().splitlines()) == 1
+
+
+def test_an_output_that_is_an_input_is_refused(tmp_path, capsys):
+    photo = tmp_path / "photo.png"
+    images.write(samples.load("coffee", size=48), photo)
+    before = photo.read_bytes()
+    for given in (["smooth", str(photo), "china"], ["gatys", "china", str(photo)]):
+        assert cli.main([*given, "-o", f"{tmp_path}/./photo.png", "--device", "cpu"]) == 2
+        assert "would overwrite a picture it is made from" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
+def test_memory_that_is_short_is_one_line(monkeypatch, tmp_path, capsys):
+    """MPS and the CPU's allocator raise a RuntimeError; another RuntimeError is a fault, with its traceback."""
+
+    def fails(words):
+        def method(*_, **__):
+            raise RuntimeError(words)
+
+        return method
+
+    given = ["reinhard", "china", "flower", "-o", str(tmp_path / "x.png")]
+    monkeypatch.setitem(cli.METHODS, "reinhard", functools.wraps(cli.METHODS["reinhard"])(fails("MPS out of memory")))
+    assert cli.main(given) == 2
+    assert capsys.readouterr().err == "styletx reinhard: MPS out of memory\n"
+    monkeypatch.setitem(cli.METHODS, "reinhard", functools.wraps(cli.METHODS["reinhard"])(fails("a fault")))
+    with pytest.raises(RuntimeError, match="a fault"):
+        cli.main(given)
+
+
+def test_a_pipe_that_knows_few_letters(monkeypatch):
+    """What `styletx samples > list.txt` meets on Windows: an encoding without most letters."""
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert cli.main(["samples"]) == 0
+    print("β → ō")
+    pipe.flush()
+    assert b"china" in pipe.buffer.getvalue() and b"? ? ?" in pipe.buffer.getvalue()
+
+
+def test_the_list_of_samples_has_credits_and_licences(capsys):
+    assert cli.main(["samples"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert len(lines) == len(samples.names())
+    for name in samples.names():
+        (line,) = [line for line in lines if line.split()[0] == name]
+        assert samples.info(name).credit in line and samples.info(name).licence in line
+
+
+def test_a_record_holds_every_setting(tmp_path):
+    """Also those that are no options of a panel: a later default for them must not change the picture either."""
+    record = methods.record("gatys", {"content": "china", "style": "mosaic"}, {"steps": 3})
+    takes = inspect.signature(methods.METHODS["gatys"]).parameters
+    assert set(record["arguments"]) == set(takes) - {"device", *methods.picture_options(methods.METHODS["gatys"])}
+    assert json.loads(json.dumps(record)) == record
+    for name in methods.METHODS:
+        assert json.dumps(methods.record(name, {}, {}))
+
+
+def test_the_demo_has_every_method(monkeypatch):
+    """`examples` names them, or calls them by their own name: nothing in METHODS is left out."""
+    source = inspect.getsource(sys.modules["styletx.demo"].examples)
+    for name, method in methods.METHODS.items():
+        assert f'"{name}"' in source or f"{method.__name__}(" in source, name
 
 
 def test_a_choice_of_numbers(tmp_path):
@@ -291,7 +370,7 @@ def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("styletx.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
     monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
     page = write_demo(tmp_path / "demo.html", size=64, device="cpu").read_text()
-    assert page.count("data:image/jpeg;base64,") == 3 * 3 + 4 + 4 + 4 + 5 + 4
+    assert page.count("data:image/jpeg;base64,") == 4 * 3 + 4 + 4 + 4 + 5 + 4
     assert page.count('alt="') == page.count("<img ") and "http" not in page
 
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from styletx import load
+from styletx.methods import fingerprint
 from styletx.widgets import MaskPainter, Panel
 from styletx.widgets.mask_painter import GRID
 
@@ -122,7 +123,7 @@ def test_a_panel_takes_it(painter, tmp_path):
     assert list(panel.pickers) == ["content"]
     painter.assign(np.arange(painter.labels.size).reshape(painter.labels.shape) % 2 == 0, 1)
     panel.run()
-    assert torch.equal(panel._used[0]["mask"], painter.masks)
+    assert panel._record["inputs"]["mask"]["sha256"] == fingerprint(painter.masks)
     assert panel.image.shape[-1] == 64
     assert panel.save(tmp_path).is_file()
     with pytest.raises(ValueError, match="mix"):

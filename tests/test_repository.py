@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -154,6 +155,122 @@ def test_notebooks_are_reproducible(make, tmp_path):
     assert "git+https://github.com/a/b" in "".join(told[1]["source"])
     rest = [cell["source"] for cell in told[:1] + told[2:]]
     assert rest == [cell["source"] for cell in first["cells"]]
+
+
+MYST = """\
+# %% [markdown]
+# # Trial {cite:p}`gatys2016image`
+#
+# As {cite:t}`heeger1995pyramid` say {cite}`burt1983laplacian,gatys2016image`.
+#
+# :::{admonition} Check the slide
+# :class: warning
+# One **word**.
+# :::
+#
+# ```{exercise} A name
+# :label: trial-a
+# Do $x$.
+# ```
+#
+# ```{solution} trial-a
+# :class: dropdown
+# Done.
+#
+# In two parts.
+# ```
+
+# %% tags=["hide-input"]
+drawn = 1
+
+# %% [markdown]
+# :::{solution-start} trial-b
+# :class: dropdown
+# :::
+#
+# Because.
+
+# %%
+solved = 1
+
+# %% [markdown]
+# And so on.
+
+# %% tags=["hide-output"]
+solved += 1
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+
+# %%
+free = 1
+"""
+
+
+def test_a_notebook_as_people_open_it(make, tmp_path):
+    """By hand: no directive is left, solutions are folded with their code, citations are links to the papers."""
+    source = tmp_path / "00_trial.py"
+    source.write_text(MYST)
+    cells = make.json.loads(make.make_notebook(source))["cells"]
+    first = "".join(cells[0]["source"])
+    gatys = "[Gatys et al., 2016](https://doi.org/10.1109/CVPR.2016.265)"
+    assert f"# Trial ({gatys})" in first
+    assert "As [Heeger and Bergen (1995)](https://doi.org/10.1145/218380.218446) say" in first
+    assert f"say ([Burt and Adelson, 1983](https://doi.org/10.1109/TCOM.1983.1095851); {gatys})." in first
+    assert "<blockquote>\n\n**Check the slide**\n\nOne **word**.\n\n</blockquote>" in first
+    assert "<blockquote>\n\n**Exercise: A name**\n\nDo $x$.\n\n</blockquote>" in first
+    solution = "<summary><b>Solution</b></summary>\n\nDone.\n\nIn two parts.\n\n</details>"
+    assert f"<details>\n{solution}" in first
+    assert "{" not in first and ":::" not in first and "```" not in first
+    folded = [(cell["metadata"].get("jupyter", {}), "".join(cell["source"])) for cell in cells[1:]]
+    both = {"source_hidden": True, "outputs_hidden": True}
+    assert folded[0] == ({"source_hidden": True}, "drawn = 1")
+    assert folded[1][1].startswith("<details>") and "Because." in folded[1][1] and ":::" not in folded[1][1]
+    assert folded[2] == (both, "solved = 1") and "And so on." in folded[3][1] and "<details>" in folded[3][1]
+    assert folded[4] == (both, "solved += 1") and folded[5] == ({}, "free = 1") and len(folded) == 6
+    assert cells[3]["metadata"]["cellView"] == "form" and "cellView" not in cells[6]["metadata"]
+    told = make.json.loads(make.make_notebook(source, plain=False))["cells"]  # the book reads what stands there
+    text = "\n\n".join("".join(cell["source"]) for cell in told if cell["cell_type"] == "markdown")
+    lines = [line[2:] for line in MYST.splitlines() if line.startswith("# ") and "%%" not in line]
+    assert [line for line in text.splitlines() if line] == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "word"),
+    [(":::{margin} a\n# :::", ValueError, "margin"), ("{doc}`a`", ValueError, "doc"),
+     ("{cite}`nobody1999`", KeyError, "nobody1999")],
+)  # fmt: skip
+def test_what_has_no_plain_form_is_refused(make, tmp_path, line, error, word):
+    source = tmp_path / "00_trial.py"
+    source.write_text(f"# %% [markdown]\n# {line}\n")
+    with pytest.raises(error, match=word):
+        make.make_notebook(source)
+
+
+def test_no_lecture_shows_a_directive_or_an_open_solution():
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for cell in cells:
+            text = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                assert not re.search(r":::|^`{3,}\{|\{[\w:]+\}`", text, re.M), f"{path.name}: {text[:80]}"
+                assert text.count("<details>") == text.count("</details>"), path.name
+        source = path.with_suffix(".py").read_text(encoding="utf-8")
+        folded = sum("".join(cell["source"]).count("<summary><b>Solution") for cell in cells)
+        assert folded >= source.count("{solution}") + source.count("{solution-start}") > 0, path.name
+
+
+def test_the_book_is_built_from_its_own_copy(make, tmp_path, monkeypatch):
+    """Made twice, nothing is written again; what is gone from the sources goes from the copy."""
+    make.stage(tmp_path)
+    lecture = tmp_path / "notebooks" / "03_gatys.ipynb"
+    assert "{solution-start}" in lecture.read_text(encoding="utf-8")
+    assert (tmp_path / "book" / "intro.md").read_bytes() == (ROOT / "book" / "intro.md").read_bytes()
+    (tmp_path / "notebooks" / "99_gone.ipynb").write_text("{}")
+    before = lecture.stat().st_mtime_ns
+    make.stage(tmp_path)
+    assert lecture.stat().st_mtime_ns == before and not (tmp_path / "notebooks" / "99_gone.ipynb").exists()
 
 
 def test_address_stands_in_one_place(make):

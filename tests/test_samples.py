@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from styletx import images, samples
+from styletx import gatys, images, samples
+from styletx.methods import fingerprint
 from styletx.samples import SampleError
 
 CACHE_FOLDER = samples.cache_folder
@@ -305,3 +306,24 @@ def test_a_painting_and_scikit_images_texture(monkeypatch):
     monkeypatch.setenv("STYLETX_CACHE", str(SHARED))
     assert samples.load("starry-night", size=128).shape == (1, 3, *images.fit_size(1014, 1280, 128))
     assert torch.equal(samples.load("brick"), images.read(samples.fetch("images/texture/brick.png")))
+
+
+def test_sizes_may_be_numpys():
+    """What `for size in np.array([...])` gives."""
+    run = gatys("china", "mosaic", size=np.int64(64), steps=np.int64(2), style_weight=np.float32(50), device="cpu")
+    assert run.finish(progress=False).shape[-1] == 64
+    assert images.resize(torch.zeros(1, 3, 8, 4), np.int64(4)).shape == (1, 3, 4, 2)
+    assert samples.load("china", size=np.int64(40)).shape[-1] == 40
+
+
+def test_what_is_no_picture_at_all_is_said():
+    with pytest.raises(images.ImageError, match="content: ndarray is no picture"):
+        gatys(np.zeros((8, 8, 3)), "mosaic")
+
+
+def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    images.write(torch.full((1, 3, 4, 4), 0.5), tmp_path / "grey.png")
+    assert samples.load("~/grey.png").shape == (1, 3, 4, 4)
+    assert fingerprint("~/grey.png") == fingerprint(tmp_path / "grey.png")

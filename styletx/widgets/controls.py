@@ -94,8 +94,8 @@ def device_control(given: Any = None) -> widgets.Dropdown:
     """What this machine can compute on, the one that `pick_device` takes chosen."""
     names = ["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
     names += ["mps"] if torch.backends.mps.is_available() else []
-    chosen = str(pick_device(given))
-    chosen = "cuda:0" if chosen == "cuda" else chosen
+    device = pick_device(given)
+    chosen = f"cuda:{device.index or 0}" if device.type == "cuda" else device.type
     made = widgets.Dropdown(options=[(describe_device(n), n) for n in names], value=chosen, description="device")
     made.add_class("stx-control")
     set_help(made, "where it is computed")

@@ -8,11 +8,13 @@ import contextvars
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 from torch import Tensor
 
 from ..images import resize
+from ..samples import picture
 from ..synthesis import Run, Step
 from .strip import MOMENTS, Frame
 
@@ -29,18 +31,21 @@ def automatic() -> str:
 class Job:
     """One run of a method, advanced a step at a time by whoever drives it.
 
-    start: gives a Run, or (a direct method) the picture itself. changed: called after each step, and at the end.
+    start: gives a Run, or (a direct method) the picture itself. changed: called after each step, and at the end. Once
+    it is over it keeps pictures and numbers only: a panel lives as long as its notebook, and networks are large.
     """
 
     def __init__(self, start: Callable[[], Run | Tensor], changed: Callable[["Job"], None]):
-        self._start, self._changed = start, changed
+        self._start: Callable[[], Run | Tensor] | None = start
+        self._changed = changed
         self._lock, self._halt, self._over = threading.Lock(), threading.Event(), False
         self._told = threading.Event()
         self.run: Run | None = None
         self.step: Step | None = None
         self.image: Tensor | None = None
         self.error: BaseException | None = None
-        self.total, self.took, self.began, self.frames = 0, 0.0, time.monotonic(), []
+        self.evaluations = self.total = 0
+        self.took, self.began, self.frames = 0.0, time.monotonic(), []
         self._history: list[tuple[int, int, dict]] = []
         self._read = 0
 
@@ -50,7 +55,8 @@ class Job:
 
     @property
     def stopped(self) -> bool:
-        return self._halt.is_set()
+        """Whether it was told to stop, and did so before its budget was spent."""
+        return self._halt.is_set() and (self.image is None or self.evaluations < self.total)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Until it is over and `changed` knows (the result is on the page); False after `timeout` seconds."""
@@ -59,8 +65,9 @@ class Job:
     def stop(self) -> None:
         """End at the next evaluation; safe from any thread."""
         self._halt.set()
-        if self.run is not None:
-            self.run.stop()
+        run = self.run
+        if run is not None:
+            run.stop()
 
     def advance(self) -> bool:
         """One step more; False when there is none. Only Ctrl-C is raised: `error` holds what else went wrong.
@@ -74,16 +81,24 @@ class Job:
         except KeyboardInterrupt:
             raise  # to Panel.run, which stops the run and keeps its best picture
         except BaseException as error:  # in a thread nobody else would see it
-            self.error = error
-            self._end()
+            self._fail(error)
         finally:
             self._lock.release()
         try:
-            self._changed(self)
+            self._tell()
         finally:
             if self.over:
                 self._told.set()
         return not self.over
+
+    def _tell(self) -> None:
+        try:
+            self._changed(self)
+        except Exception as error:  # a picture that cannot be shown, or no memory for it
+            if self.error is not None:
+                raise
+            self._fail(error)
+            self._changed(self)
 
     def advance_for(self, seconds: float) -> None:
         """Steps for so many seconds, a tick's or a click's worth; getting ready does not count."""
@@ -98,15 +113,26 @@ class Job:
         while self.advance():
             pass
 
+    def interrupted(self) -> None:
+        """What Ctrl-C asks for: stop, keep the best picture; and be over in any case, also after a second one."""
+        self.stop()
+        try:
+            self.drain()
+        finally:
+            self._close()
+            self._told.set()
+
     def drain_in_thread(self) -> None:
         """All steps, in a daemon thread that has this one's context (without it ipykernel loses its output)."""
         threading.Thread(target=contextvars.copy_context().run, args=(self.drain,), daemon=True).start()
 
     def _advance(self) -> None:
         if self.run is None:
+            if self._halt.is_set():  # interrupted while it was getting ready: not begun anew
+                return self._close()
             made = self._start()
             if isinstance(made, Tensor):
-                self.image, self.total = made, 1
+                self.image, self.evaluations, self.total = picture(made, argument="result"), 1, 1
                 return self._end()
             self.run, self.total, self.began = made, made.total, time.monotonic()
             self._keep(made.best, 0, "start")
@@ -115,7 +141,7 @@ class Job:
             return None
         step = next(self.run, None)
         if step is None:
-            self.image = self.run.best
+            self.image, self.evaluations = self.run.best, self.run.evaluations
             return self._end()
         self.step = step
         self._history.append((step.evaluations, step.level, step.terms))
@@ -130,11 +156,19 @@ class Job:
         self.frames.append(Frame(small, evaluations, f"{caption} · {width}×{height} px"))
 
     def _end(self) -> None:
-        if self.image is not None:
-            spent = self.step.evaluations if self.step else self.total
-            self._keep(self.image, spent, f"result, {spent} evaluations" if self.step else "result")
-        self.took = time.monotonic() - self.began
-        self._over = True
+        spent = self.evaluations
+        self._keep(self.image, spent, f"result, {spent} evaluations" if self.step else "result")
+        self._close()
+
+    def _fail(self, error: BaseException) -> None:
+        traceback.clear_frames(error.__traceback__)  # what failed for want of memory must not keep it
+        self.error = error
+        self._close()
+
+    def _close(self) -> None:
+        if not self._over:
+            self.took = time.monotonic() - self.began
+        self._over, self.run, self._start = True, None, None
 
     @property
     def history(self) -> list[tuple[int, int, dict[str, float]]]:
@@ -147,10 +181,11 @@ class Job:
 
     def seconds_left(self) -> float | None:
         """What is left at this pace: an evaluation at a size costs as much as it has pixels."""
-        if self.step is None or self.run is None:
+        run = self.run  # read once: another thread may end it in a moment
+        if self.step is None or run is None:
             return None
         spent, whole, done, pixels = 0, 0.0, 0.0, 0
-        for (height, width), budget in self.run.schedule:
+        for (height, width), budget in run.schedule:
             pixels = height * width
             whole += budget * pixels
             done += pixels * min(max(self.step.evaluations - spent, 0), budget)

@@ -70,7 +70,7 @@ class MaskPainter(widgets.VBox):
         self.labels = whole if len(np.unique(whole)) == len(self.names) else start
         self._marks = [_widest(self.regions == k) for k in range(int(self.regions.max()) + 1)]
         self._past: list[np.ndarray] = []
-        self._showing = False
+        self._showing, self._shown = False, 0
         self._field = f"stx-drawn-{uuid.uuid4().hex}"  # two notebooks may be open in one page
         super().__init__(self._build())
         self.add_class("stx-panel")
@@ -161,6 +161,7 @@ class MaskPainter(widgets.VBox):
         self.assign(where, self._other if mine else self.part)
 
     def _draw(self, address: str) -> None:
+        self.drawn.value = ""
         try:
             data = base64.b64decode(address.partition(",")[2], validate=True)
             drawing = Image.open(io.BytesIO(data)).convert("RGBA")
@@ -168,7 +169,6 @@ class MaskPainter(widgets.VBox):
             return self._show()  # not a drawing: nothing is changed, and the canvas is clean again
         height, width = self.labels.shape
         painted = np.asarray(drawing.resize((width, height), Image.Resampling.BILINEAR))[..., 3] > 127
-        self.drawn.value = ""
         return self.assign(painted)
 
     def _cell(self, number: int) -> tuple[slice, slice]:
@@ -208,11 +208,12 @@ class MaskPainter(widgets.VBox):
             f'<span><i style="background:{COLOURS[k]}"></i>{html.escape(name)} {share:.0f} %</span>'
             for k, (name, share) in enumerate(zip(self.names, shares, strict=True))
         )
+        self._shown += 1  # so that the HTML is another one, and the canvas clean, also where nothing has changed
         one_line = {name: html.escape(" ".join(code.split())) for name, code in (("draw", DRAW), ("send", SEND))}
         self.view.value = (
             f'<figure class="stx-figure stx-painting"><div><img {shape_of(self.image)} src="{self._overlay()}" '
             f'alt="the picture with its parts: {html.escape(", ".join(self.names))}">'
-            f'<canvas width="{width}" height="{height}" data-colour="{COLOURS[self.part]}" '
+            f'<canvas width="{width}" height="{height}" data-shown="{self._shown}" data-colour="{COLOURS[self.part]}" '
             f'data-brush="{self.brush.value}" data-field="{self._field}" '
             f'onpointerdown="{one_line["draw"]}" onpointermove="{one_line["draw"]}" '
             f'onpointerup="{one_line["send"]}" onpointercancel="{one_line["send"]}"></canvas></div>'

@@ -17,7 +17,7 @@ from .controls import CSS, box, control, device_control, label, plain, set_help,
 from .drive import DRIVES, SLICE, TICK, Job, automatic
 from .mask_painter import MaskPainter
 from .pictures import Picker, picture_html
-from .results import check_given, find_method, keep_on_drive, save_result
+from .results import check_given, find_method, keep_on_drive, make_record, name_of, save_result
 from .strip import strip
 
 REFRESH = 0.25  # seconds between two pictures sent to the browser
@@ -42,14 +42,15 @@ class Panel(widgets.VBox):
         self, method: str | Callable, *, drive: str | None = None, main: tuple[str, ...] | None = None, **given: Any
     ):
         self.method = find_method(method)
-        self.name = method if isinstance(method, str) else method.__name__
+        self.name = name_of(self.method)
         if drive not in (None, *DRIVES):
             raise ValueError(f'drive: "{drive}" is none of {", ".join(DRIVES)}')
         self.drive = drive or automatic()
         self._options = {option.name: option for option in options(self.method)}
         self._takes = inspect.signature(self.method).parameters
         check_given(self.method, self.name, self._takes, given, main or ())
-        self._given, self._job, self._used, self._sent = dict(given), None, None, 0.0
+        self._given, self._job, self._sent = dict(given), None, 0.0
+        self._record: dict | Exception | None = None  # of what was run last, or why there is none
         self._build(main)
         super().__init__([self._css, self._body, self._message, self._note])
         self.add_class("stx-panel")
@@ -92,8 +93,7 @@ class Panel(widgets.VBox):
         try:
             job.drain()
         except KeyboardInterrupt:
-            job.stop()
-            job.drain()
+            job.interrupted()
         if job.error is not None:
             raise job.error
         self._note.add_class("stx-shown")
@@ -121,10 +121,15 @@ class Panel(widgets.VBox):
         pictures = {name: picker.source for name, picker in self.pickers.items()}
         others = [n for n, o in self._options.items() if isinstance(o.allowed, Picture) and n in arguments]
         pictures |= {name: arguments.pop(name) for name in others}
-        self._used, self._sent = (pictures, arguments), 0.0
+        self._sent = 0.0
         self._message.value = ""
         self._note.remove_class("stx-shown")
-        self._job = job = Job(lambda: self.method(**pictures, **arguments), self._refresh)
+
+        def start() -> Any:
+            self._record = make_record(self.method, pictures, arguments)  # of the files as they are now, not at Save
+            return self.method(**pictures, **arguments)
+
+        self._job = job = Job(start, self._refresh)
         self._show_state("preparing ...")
         return job
 
@@ -162,8 +167,12 @@ class Panel(widgets.VBox):
 
     def _work(self, seconds: float) -> None:
         job = self._job if self.running else self._begin()
-        if job is not None:
+        if job is None:
+            return
+        try:
             job.advance_for(seconds)
+        except KeyboardInterrupt:  # a notebook's Interrupt reaches a widget's handler, too
+            job.interrupted()
 
     # Building.
 
@@ -236,6 +245,9 @@ class Panel(widgets.VBox):
         if error is not None:
             self._show_error(error)
         elif hasattr(self, "_message"):
+            wrong = next((p.error for p in self.pickers.values() if p.error is not None), None)
+            if wrong is not None:  # another picture is still none
+                return self._show_error(wrong)
             self._message.value = ""
             if self._job is None and self.picture.value:
                 self._show_idle()
@@ -256,7 +268,8 @@ class Panel(widgets.VBox):
             self._show_error(job.error)
             self._show_state("stopped by an error")
         elif job.over:
-            self.picture.value = strip(job.frames, self.title)
+            if job.frames:
+                self.picture.value = strip(job.frames, self.title)
             self._show_state("stopped" if job.stopped else "done")
         elif job.step is not None:
             step = job.step
@@ -295,11 +308,15 @@ class Panel(widgets.VBox):
 
         Raises RuntimeError where there is no result yet, RecordError where an argument cannot be written down.
         """
-        if self.image is None or self._used is None:
+        if self.image is None:
             raise RuntimeError("save: there is no result yet; run the panel first")
+        if isinstance(self._record, Exception):
+            raise self._record
+        record = self._record
+        if record is not None and self._job.stopped:
+            record = record | {"stopped": self._job.evaluations}
         names = [picker.name for picker in self.pickers.values()]
-        stopped = self._job.run.evaluations if self._job.stopped and self._job.run is not None else None
-        return save_result(self.image, self.name, self.method, names, *self._used, folder, stopped)
+        return save_result(self.image, [*names, self.name], record, folder)
 
     def _clicked_save(self) -> None:
         try:

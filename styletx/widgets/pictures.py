@@ -54,7 +54,8 @@ def uploaded(value: Any) -> tuple[str, bytes] | None:
 class Picker(widgets.HBox):
     """A picture by name, path or upload: `source` is what the method gets, `name` what a reader calls it.
 
-    `changed(picker, error)` is called after each choice; `error` says why there is no thumbnail, or is None.
+    `changed(picker, error)` is called after each choice; `error`, kept as an attribute, says why there is no thumbnail,
+    or is None.
     """
 
     def __init__(self, option: str, given: Any, changed: Callable[["Picker", Exception | None], None]):
@@ -108,13 +109,13 @@ class Picker(widgets.HBox):
             self.choose(found[1], found[0])
 
     def _chosen(self) -> None:
-        error, what, name = None, label(self.option), html.escape(self.name)
+        self.error, what, name = None, label(self.option), html.escape(self.name)
         try:
             self.image = samples.picture(self.source, argument=self.option)
             size = math.ceil(THUMBNAIL * max(self.image.shape[-2:]) / min(self.image.shape[-2:]))
             shown = f'<img alt="{what}: {name}" src="{data_url(self.image, min(size, 320), 72)}">'
         except (ValueError, OSError) as problem:
-            self.image, error, shown = None, problem, '<span class="stx-none">no picture</span>'
+            self.image, self.error, shown = None, problem, '<span class="stx-none">no picture</span>'
         caption = f"<figcaption>{what}<span>: {name}</span></figcaption>"
         self.thumbnail.value = f'<figure class="stx-thumb">{shown}{caption}</figure>'
-        self.changed(self, error)
+        self.changed(self, self.error)

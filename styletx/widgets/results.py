@@ -26,6 +26,11 @@ def find_method(method: str | Callable) -> Callable:
     return methods.METHODS[method]
 
 
+def name_of(method: Callable) -> str:
+    """The name that a method has in METHODS, or else the function's own."""
+    return next((name for name, known in methods.METHODS.items() if known is method), method.__name__)
+
+
 def check_given(
     method: Callable, name: str, takes: Iterable[str], given: Mapping[str, Any], main: Iterable[str]
 ) -> None:
@@ -40,23 +45,40 @@ def check_given(
     check_options(method, {k: v for k, v in given.items() if isinstance(v, str | int | float | list | tuple)})
 
 
-def save_result(image: Tensor, name: str, method: Callable, names: list[str], pictures: dict, arguments: dict,
-                folder: str | Path = ".", stopped: int | None = None) -> Path:  # fmt: skip
+def make_record(method: Callable, pictures: dict, arguments: dict) -> dict | Exception | None:
+    """The record of a run that begins; the error that says why it cannot be written down; None for an unknown method.
+
+    The error is kept for whoever saves: the run itself does not need a record.
+    """
+    name = name_of(method)
+    if methods.METHODS.get(name) is not method:
+        return None
+    try:
+        return methods.record(name, pictures, arguments)
+    except (ValueError, OSError) as error:
+        return error
+
+
+def save_result(image: Tensor, names: list[str], record: dict | None, folder: str | Path = ".") -> Path:
     """Write the result as a PNG with its record, under a speaking name that is still free; gives the path.
 
-    A method that has no name in METHODS cannot be made again: its picture has no record. Raises RecordError where
-    an argument cannot be written down, ImageError where the folder cannot be written to.
+    Raises ImageError where the folder cannot be written to.
     """
-    record = methods.record(name, pictures, arguments) if methods.METHODS.get(name) is method else None
-    if record is not None and stopped is not None:
-        record["stopped"] = stopped
-    stem = re.sub(r"[^\w.-]+", "-", "-".join([*names, name, f"{max(image.shape[-2:])}px"]))
-    free = (Path(folder) / f"{stem}{'' if k == 1 else f'-{k}'}.png" for k in itertools.count(1))
-    return write(image, next(path for path in free if not path.exists()), record)
+    stem = re.sub(r"[^\w.-]+", "-", "-".join([*names, f"{max(image.shape[-2:])}px"]))
+    return write(image, _free(Path(folder), stem), record)
+
+
+def _free(folder: Path, stem: str) -> Path:
+    """The first of stem.png, stem-2.png, ... that is not there yet."""
+    paths = (folder / f"{stem}{'' if k == 1 else f'-{k}'}.png" for k in itertools.count(1))
+    return next(path for path in paths if not path.exists())
 
 
 def keep_on_drive(path: Path) -> str:
     """Where a saved picture lies, in words; it is also copied to Colab's Drive where that is mounted."""
     if not DRIVE_FOLDER.is_dir():
         return str(path)
-    return f"{path} and {shutil.copy(path, DRIVE_FOLDER)}"
+    try:
+        return f"{path} and {shutil.copy(path, _free(DRIVE_FOLDER, path.stem))}"
+    except OSError as error:
+        return f"{path}, but not in Drive ({error})"
