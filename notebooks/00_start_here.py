@@ -44,8 +44,8 @@ describe_device()
 #
 # In this course an *image* is a tensor of 32-bit floats with the shape $(B, 3, H, W)$: how many pictures, the
 # three channels red, green and blue, the rows, the columns. Every number lies in $[0, 1]$: 0 is dark, 1 is as
-# bright as the screen can be. Every public function takes images in this form and gives them back in this
-# form.
+# bright as the screen can be. The package takes and gives images in this form; encoders and `show` take several at
+# once, a method one picture, $B = 1$.
 
 # %%
 china = load("china", size=384)
@@ -53,7 +53,8 @@ print(tuple(china.shape), china.dtype, f"from {china.min():.2f} to {china.max():
 print("the pixel in row 40, column 300:", china[0, :, 40, 300].tolist())
 
 # %% [markdown]
-# `size` is the longer side in pixels. Each channel on its own is a grey picture; together they are the
+# `size` is the longer side in pixels. (`load` makes a picture smaller if it has to, and never larger; a method's `size`
+# is that of its result.) Each channel on its own is a grey picture; together they are the
 # photograph.
 
 # %% slideshow={"slide_type": "-"}
@@ -161,7 +162,7 @@ show(roof, nearest, averaged, titles=["240 × 360", "every 4th pixel", "resize: 
 #
 # An *encoder* is the network that looks at pictures; `mini` is the small one that comes with the course. The
 # package takes a CUDA GPU where there is one, else Apple's, else the CPU, and shows which. One argument
-# changes it, in every function that computes: `device="cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`. Nothing else in
+# changes it, in every method: `device="cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`. Nothing else in
 # your code changes.
 
 # %%
@@ -187,8 +188,8 @@ panel
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Your first picture, in three lines
 #
-# A *loss* is a number that says how far a picture is from what is wanted; its *gradient* says for every pixel how to
-# change it so that the loss falls; an *optimiser* takes such steps again and again (lectures 01 and 03 have the details).
+# A *loss* is a number that says how far a picture is from what is wanted; a small step against its *gradient* changes
+# every pixel so that the loss falls; an *optimiser* takes such steps again and again (lectures 02 and 03 have the details).
 # `steps` is the budget: how often the loss and its gradient are evaluated (one `Step` of the optimiser may take
 # several evaluations). With more of them and a larger
 # `size` the picture becomes better; these numbers are for a few seconds on two CPU cores.
@@ -254,7 +255,8 @@ print(f"the best picture so far: {tuple(run.best.shape)}")
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Saving, and making it again
 #
-# A saved picture carries its record: method, arguments, seed, and the hashes of what went in.
+# The panel and the command line save a picture with its *record*: method, arguments, seed, and the hashes of what went
+# in. In your own code you give `write` the record:
 
 # %%
 from styletx.methods import METHODS, again, record
@@ -351,7 +353,7 @@ print(f"{(error > 0.05).float().mean():.0%} of the pixels are stuck")
 #
 # How a picture enters the network, for {cite:t}`gatys2016image`. The authors' code is their
 # [PyTorch notebook](https://github.com/leongatys/PytorchNeuralStyleTransfer). All layers are read after the
-# ReLU. The words in the table are those of lecture 01: come back to it after that one.
+# ReLU. The words in the table are those of lectures 01 and 03: come back to it after them.
 #
 # | | paper | authors' code | ours |
 # |---|---|---|---|
@@ -415,7 +417,8 @@ for step in run:
     losses.append(step.loss)
     if len(losses) > 10 and losses[-1] > 0.8 * losses[-11]:
         break
-print(f"{step.evaluations} of {step.total} evaluations; loss from {losses[0]:.3g} to {losses[-1]:.3g}")
+saved = 1 - step.evaluations / step.total
+print(f"{saved:.0%} of {step.total} evaluations saved; loss from {losses[0]:.3g} to {losses[-1]:.3g}")
 show(run.best, height=1.8)
 
 # %% [markdown]

@@ -79,7 +79,8 @@ numbers(
 )
 
 # %% [markdown]
-# The nine numbers in the frame give the one number in the frame. This filter compares right with left: the
+# The nine numbers in the frame give the one number in the frame, row by row
+# $(-1+1) + (-2+4) + (0+1) = 3$. This filter compares right with left: the
 # result is large where the picture becomes brighter from left to right, and 0 where nothing changes. The
 # claim: it is what PyTorch computes.
 
@@ -145,7 +146,8 @@ show(
 # where $u$ is a position, $q$ runs over the $3 \times 3$ places of the filter, and $\max(0, \cdot)$ is the
 # *ReLU*. $F^0$ is the picture with three channels, less a mean and divided by a deviation (0.45 and 0.25 for `mini`).
 # Our encoder `mini` has the layout of VGG-19 {cite:p}`simonyan2015very` at a fifth to a half of its width: blocks of such layers, with a halving of the
-# picture (*pooling*) between the blocks. It was trained to see what VGG-19 sees, and lies in the package.
+# picture (*pooling*) between the blocks. It was trained to agree with VGG-19 at `relu1_1`, `relu2_1` and `relu3_1`,
+# and with a small copy of VGG-19 at `relu4_1` and `relu5_1`; it lies in the package.
 
 # %%
 encoder = load_encoder("mini", normalised=True, device="cpu")  # small pictures: the CPU is enough
@@ -301,7 +303,7 @@ _ = axis.legend(frameon=False)
 # :::{admonition} Check the slide: which "conv4_2"?
 # :class: important
 #
-# The course notes take "conv4_2" for the content loss, as the paper does {cite:p}`gatys2016image`. Both mean
+# Wonka's notes take "conv4_2" for the content loss, as the paper does {cite:p}`gatys2016image`. Both mean
 # the value *after* the ReLU: the authors worked with Caffe, where the ReLU overwrites its input, so that
 # whoever reads conv4_2 finds relu4_2. (Their Eq. 2 gives it away: a gradient that is 0 where the feature is not positive is the one
 # with respect to the ReLU's input.) Where this
@@ -409,7 +411,8 @@ show(*crops, titles=[f"{layer} sees" for layer in STYLE_LAYERS], height=1.6)
 #
 # Turn the question round: which pieces of photographs make a channel answer most?
 # {cite:t}`zeiler2014visualizing` asked this of 50,000 pictures. We have six, and still see the drift. For
-# each channel, look for its largest values over all photographs (at most one in each sixth of a photograph),
+# each channel, look for its largest values over all photographs (at most one in each sixth of a photograph, its
+# border left out),
 # and cut out what that position sees.
 
 # %%
@@ -423,7 +426,9 @@ def best_patches(layer, channel, count=9):
     for picture, answer in zip(large, answers, strict=True):
         inner = answer[layer][0, [channel], margin:-margin, margin:-margin]
         values, places = F.adaptive_max_pool2d(inner, (2, 3), return_indices=True)
-        for value, place in zip(values.flatten().tolist(), places.flatten().tolist(), strict=True):
+        # Sixths of an uneven map overlap, and may share their largest value.
+        highest = dict(zip(places.flatten().tolist(), values.flatten().tolist(), strict=True))
+        for place, value in highest.items():
             inside = divmod(place, inner.shape[-1])
             top, left = (int((k + margin) * jump + (jump - 1) / 2 - (size - 1) / 2) for k in inside)
             found.append((value, picture[..., top : top + size, left : left + size]))
@@ -449,7 +454,7 @@ show(*sheets, columns=5, titles=titles, height=1.9)
 # %% [markdown]
 # In `relu2_1` the nine patches of a channel share a colour or an edge; in `relu3_1` a direction, a curve or a
 # texture, wherever it is found. Deeper, what they share is harder to name: things, colours and directions
-# mix. A channel is not the word for a thing. It is a direction in which many things lie.
+# mix, and one channel answers to many different things.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A look ahead: two channels and their angle
@@ -569,7 +574,7 @@ except ValueError as error:
 # | filters | as trained | mean activation 1 | mean activation 1 | `normalised=True`: the same |
 # | pooling | maximum | average | maximum, by default | maximum; `pooling="avg"` |
 # | padding | 1 pixel | not stated | 1 pixel of zeros | 1 pixel, mirrored |
-# | weights | ImageNet | ImageNet | ImageNet, rescaled | trained here to agree with VGG-19 |
+# | weights | ImageNet | ImageNet | ImageNet, rescaled | trained here to agree with VGG-19, the two deepest blocks with a small copy of it |
 #
 # `load_encoder("vgg19")` has the first column's layout with zeros as padding: its weights were trained anew by
 # torchvision, with a mean and a deviation of its own.
@@ -612,8 +617,8 @@ assert error < 1e-4
 # :label: sees-effective-field
 #
 # Every pixel of the field *can* change the value, but do all change it equally? Follow
-# {cite:t}`luo2016understanding`: average the size of the gradient of a central value of `relu5_1` over the
-# photographs, draw it, and count the pixels above 4.55 % of the largest ($1 - 0.9545$, the share of a Gaussian beyond
+# {cite:t}`luo2016understanding`: average the size of the gradient of a central position of `relu5_1` (the sum of its channels) over
+# the photographs, made square for this, draw it, and count the pixels above 4.55 % of the largest ($1 - 0.9545$, the share of a Gaussian beyond
 # two deviations). The root of that count is the width of the *effective* field.
 # :::
 

@@ -58,7 +58,7 @@ figure("inversion_layers", "A lighthouse, and what comes back of it from eight l
 # A network turns a picture $\mathbf{x}_0$ into a code $\Phi_0 = \Phi(\mathbf{x}_0)$ at some layer. Many pictures share that
 # code, for a layer that forgets something maps them all to one. Show one of them, and you see what the layer has kept.
 #
-# Mahendran and Vedaldi {cite}`mahendran2015understanding` look for the picture by optimisation (but for a scale σ, of
+# {cite:t}`mahendran2015understanding` look for the picture by optimisation (but for a scale σ, of
 # which more below):
 #
 # $$\mathbf{x}^* = \operatorname*{arg\,min}_{\mathbf{x}}\;
@@ -333,6 +333,6 @@ show(flat, noisy, titles=["λ_β too large", "no regulariser"])
 # %% [markdown]
 # ## What to read next
 #
-# Zeiler and Fergus {cite}`zeiler2014visualizing` look into a network by running it backwards, without optimisation. What a
+# {cite:t}`zeiler2014visualizing` look into a network by running it backwards, without optimisation. What a
 # layer remembers is also what the content loss of lecture 03 keeps {cite}`gatys2016image`, and what the perceptual loss of
 # lecture 08 asks for {cite}`johnson2016perceptual`.

@@ -64,8 +64,8 @@ figure("painters", "The photograph of the lighthouse, and the six paintings")
 # ## Two questions to a layer
 #
 # Let $F^l \in \mathbb{R}^{N_l \times M_l}$ be the features of a picture $\mathbf{x}$ at layer $l$: $N_l$ channels in rows,
-# $M_l$ positions in columns. $P^l$ are the features of the content picture $\mathbf{p}$. Gatys et al.
-# {cite}`gatys2016image` ask a layer two different questions.
+# $M_l$ positions in columns. $P^l$ are the features of the content picture $\mathbf{p}$.
+# {cite:t}`gatys2016image` ask a layer two different questions.
 #
 # **What is where?** The <span class="content">content</span> loss compares position by position (their Eq. 1):
 #
@@ -239,13 +239,13 @@ for letter, value in numbers("four_pictures")["losses"].items():
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Gradients by hand
 #
-# With $G = F F^\top$ and $E = \frac{1}{N^2M^2}\sum_{ij}(G_{ij}-A_{ij})^2$, the course notes' loss (Gatys' $E_l$ is a
+# With $G = F F^\top$ and $E = \frac{1}{N^2M^2}\sum_{ij}(G_{ij}-A_{ij})^2$, the loss of Wonka's notes (Gatys' $E_l$ is a
 # quarter of it). A change $dF$ changes $G$ by $dG = dF\,F^\top + F\,dF^\top$, and
 # $dE = \frac{2}{N^2M^2}\sum_{ij}(G-A)_{ij}\,dG_{ij}$. Collecting what stands before $dF$:
 #
 # $$\frac{\partial E}{\partial F} = \frac{2}{N^2M^2}\left[(G-A)F + (G-A)^\top F\right] = \frac{4}{N^2M^2}(G-A)F,$$
 #
-# because $G - A$ is symmetric. Wonka's notes (1.4.7) have the factor 2 for this $E$. They and the paper set the gradient
+# because $G - A$ is symmetric. The notes (1.4.7) have the factor 2 for this $E$. They and the paper set the gradient
 # to zero where $F_{ij} \le 0$: this belongs to the gradient with respect to the value *before* the ReLU, which is what
 # flows back through the network; the derivative with respect to $F$ has no such case. The content loss of the paper has
 # $\partial\mathcal{L}_{\text{content}}/\partial F = F - P$. The cell checks the factor 4, the zeros, and $F - P$.
@@ -275,7 +275,7 @@ assert torch.allclose(content_slope, F_free - P)
 #
 # A slide of Ayala and Wolters reads the Gram matrix as the similarity of filters: a large entry for two that are alike.
 # That holds between filters of equal norm only. The same slide has the formula that says so,
-# $A\cdot B = |A|\,|B|\cos\theta$. Two strong channels that hardly agree beat two weaker ones that
+# $F_i\cdot F_j = |F_i|\,|F_j|\cos\theta_{ij}$ for two rows of $F$. Two strong channels that hardly agree beat two weaker ones that
 # agree much better:
 
 # %%
@@ -305,13 +305,13 @@ rows = [[name, f"{c:.4g}", f"{s:.4g}", f"{1e-3 * (c0 / c) / (s0 / s):.3g}"] for 
 table(rows, ["source", "content loss / ours", "style loss / ours", "α/β that means Gatys' 10⁻³"])
 
 # %% [markdown]
-# (G divided by M; N = 512 channels, M = 4096 positions. For style, read them at conv4_1, which has the same N and M;
+# (Ours has G divided by M, and the factors take that into account; N = 512 channels, M = 4096 positions. For style, read them at conv4_1, which has the same N and M;
 # in the last three rows the factor differs from layer to layer, so that the $w_l$ would have to change with it. Each
 # factor is tested against the formula as its source prints it.) The ratio $10^{-3}$ of the paper would be about
-# $4\cdot10^{3}$ in the course notes' normalisation.
+# $4\cdot10^{3}$ in that of Wonka's notes.
 #
 # This is why weights in this course are relative: each layer is divided by what its loss is without any features, which
-# for Gram is $\sum_{ij} A_{ij}^2$. The loss is then a relative squared error: 50 means fifty times as important at every
+# for Gram is the mean of $A_{ij}^2$. The loss is then a relative squared error: 50 means fifty times as important at every
 # size, and however large an encoder's features are. With `mini`, and with a `mini` whose features are ten times as large,
 # from 96 to 256 pixels:
 
@@ -364,8 +364,8 @@ figure("optimisers", "The lighthouse after 300 evaluations of L-BFGS and of Adam
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where the optimisation starts
 #
-# The objective has many minima. All four results keep the photo's layout, since the content term asks for it. What is
-# minimised comes out alike, the lowest from the photo; the strokes lie elsewhere in each, and from the painting a moon of
+# The objective has many minima. All four results keep the photo's layout, since the content term asks for it. Content
+# and style together come out lowest from the photo, and 7 to 14 % higher from the others; the strokes lie elsewhere in each, and from the painting a moon of
 # *Starry Night* may stay where it was.
 
 # %%
@@ -381,10 +381,10 @@ table([[name, v["content"], v["style"], v["content"] + 50 * v["style"]] for name
 #
 # A network sees a neighbourhood of fixed size (lecture 01). In a large picture that is a small part of things, so the
 # strokes become small too. Starting small makes large strokes, and most evaluations cheap: each level has half the size
-# of the next one, down to about 112 pixels, so a picture of 512 pixels begins at 128.
+# of the next one, and none less than 112 pixels, so a picture of 512 pixels begins at 128.
 #
-# From one level to the next only what has *changed* is enlarged. With $x_0$ the start, and ↑, ↓ for resizing to the
-# larger and the smaller size,
+# From one level to the next only what has *changed* is enlarged. With $x_0$ the start at the larger size, and ↑, ↓
+# for resizing to the larger and the smaller one,
 #
 # $$x_{\text{large}} = x_0 + \uparrow\!\left(x_{\text{small}} - \downarrow x_0\right),$$
 #
@@ -396,7 +396,7 @@ table([[name, v["content"], v["style"], v["content"] + 50 * v["style"]] for name
 figure("coarse_to_fine", "The same budget spent at 512 pixels only, and coarse to fine")
 
 # %% [markdown]
-# Max or average pooling? The course notes ask whether average pooling gives "slightly more appealing results". Judge for
+# Max or average pooling? {cite:t}`gatys2016image` found that averages give "slightly more appealing results". Judge for
 # yourself, and remember that it is one pair of pictures:
 
 # %%
@@ -444,7 +444,8 @@ panel
 #
 # ```{exercise} Texture synthesis
 # :label: gatys-texture
-# Leave the content term out and start from noise. Which of the five layers can you drop before you see it?
+# Leave the content term out and start from noise. What do you lose without the first of the
+# five layers, without the last, and with the first alone?
 # ```
 
 # %% [markdown]
@@ -492,6 +493,7 @@ mean_loss = Loss(lambda features, weights=None: features.mean((2, 3)), mean_squa
 objective = Objective(
     Match(content_loss, content, ("relu3_1", "relu4_2")),
     Match(mean_loss, style, STYLE_LAYERS, weight=50.0),
+    Energy(total_variation, weight=gamma),
     Energy(value_range, weight=10.0),
 )
 means = synthesize(objective, start=content, steps=120, keep_detail=True).finish(progress=False)
@@ -530,7 +532,7 @@ for name, layer in (("mini", "relu3_1"), ("laplacian", "band2")):
 # ```{exercise} From one paper to another
 # :label: gatys-convert
 # Luan et al. (lecture 12) write $\alpha = 1$ for the content and $\Gamma = 100$ for the style, on their losses. Which
-# $\beta/\alpha$ is that in the course notes' normalisation, at a layer with 512 channels and 64×64 positions? And what
+# $\beta/\alpha$ is that in the normalisation of Wonka's notes, at a layer with 512 channels and 64×64 positions? And what
 # happens to it when the picture becomes twice as large?
 # ```
 
@@ -559,7 +561,7 @@ assert 100 * style_factor / content_factor == 100 * side**4
 #
 # | | the paper (2016) | the authors' code | `gatys()` |
 # |---|---|---|---|
-# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, VGG-19 at a fifth to a half of its width, trained towards it; any other by name |
+# | network | VGG-19, filters rescaled to mean activation 1 | the same weights | `mini`, VGG-19 at a fifth to a half of its width, trained towards it (lecture 01); any other by name |
 # | one scale for all | rescaled filters | rescaled filters | relative weights, layer by layer; rescaled filters of `mini` would let channels rule that hardly ever fire |
 # | pooling | average | max | max; `pooling="avg"` |
 # | padding | not stated | zeros | mirrored in `mini`, so that no dark frame enters the Gram matrix |
@@ -594,5 +596,5 @@ figure(
 # ## What to read next
 #
 # The texture paper {cite}`gatys2015texture` explains the Gram matrix better than the famous one. Why it works at all,
-# and what else would, is the subject of {cite}`li2017demystifying`; Novak and Nikulin {cite}`novak2016improving` tried
-# what improves it. For L-BFGS read chapters 3 and 7 of {cite}`nocedal2006numerical`.
+# and what else would, is the subject of {cite:t}`li2017demystifying`; {cite:t}`novak2016improving` tried
+# what improves it. For L-BFGS read chapters 3 and 7 of {cite:t}`nocedal2006numerical`.

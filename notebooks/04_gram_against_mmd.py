@@ -395,5 +395,5 @@ panel
 #
 # ## What to read next
 #
-# Gretton et al. {cite}`gretton2012kernel` is the paper on the test, and Risser et al. {cite}`risser2017stable` go on where
+# {cite:t}`gretton2012kernel` is the paper on the test, and {cite:t}`risser2017stable` go on where
 # moments end: whole histograms. Their loss is among those of lecture 05.

@@ -57,7 +57,7 @@ figure(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Colours: a mean and a spread (2001)
 #
-# Reinhard et al. {cite}`reinhard2001color` move to a space in which the three channels of natural pictures hardly
+# {cite:t}`reinhard2001color` move to a space in which the three channels of natural pictures hardly
 # depend on each other. It is called lαβ (not CIELAB): logarithms of the eye's three cone responses, then one brightness and
 # two colour differences. There they give each channel of the <span class="content">photo</span> the mean and the standard
 # deviation of the <span class="style">painting</span>'s:
@@ -98,7 +98,7 @@ show(result, torch.cat(halves, -2), titles=["all at once", "by halves"])
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Textures: histograms of a pyramid (1995)
 #
-# Heeger and Bergen {cite}`heeger1995pyramid` had the idea that this course is built on, twenty years early: start from
+# {cite:t}`heeger1995pyramid` had the idea that this course is built on, twenty years early: start from
 # noise, and change it until some statistics are the texture's. Theirs are the histograms of the bands of a pyramid, and of
 # the pixels themselves ("input"). In our words it is the histogram loss on the `laplacian` encoder, which has no weights at all:
 
@@ -123,7 +123,7 @@ show(texture, made, wall, broken, titles=["grass", "from noise", "bricks", "from
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Patches: quilting (2001)
 #
-# Efros and Freeman {cite}`efros2001quilting` do not descend either: they sew. Patches of the texture are laid down one after
+# {cite:t}`efros2001quilting` do not descend either: they sew. Patches of the texture are laid down one after
 # the other, each drawn among those that agree with what lies there already, and cut along the path where the two differ
 # least. With $e_{i,j}$ the squared difference of the two at row $i$, column $j$ of the overlap, the cheapest way from the
 # top to there costs

@@ -315,6 +315,6 @@ panel
 #
 # ## What to read next
 #
-# The survey whose table this room hangs up is Jing et al. {cite}`jing2020neural`. Heitz et al. {cite}`heitz2021sliced` argue
+# The survey whose table this room hangs up is {cite:t}`jing2020neural`. {cite:t}`heitz2021sliced` argue
 # that the sliced Wasserstein distance should replace Gram matrices altogether. The next room leaves distributions: patches,
 # edges, critics, depth and time.

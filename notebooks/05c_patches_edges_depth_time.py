@@ -75,7 +75,7 @@ figure(
 # ## Patches: a Markov random field
 #
 # Most losses of the last room look at one position at a time; the transformed and the multi-scale Gram matrix look a little
-# further. Li and Wand {cite}`li2016combining` compare 3×3 *patches* of features: each of the $n$ patches $\Psi_i$ of the
+# further. {cite:t}`li2016combining` compare 3×3 *patches* of features: each of the $n$ patches $\Psi_i$ of the
 # picture, $P$ numbers each, is pulled to the one of the style that it is most like already,
 #
 # $$\mathcal{L}_{\text{MRF}} = \frac{1}{nP}\sum_i \lVert \Psi_i(x) - \Psi_{NN(i)}({\color{#b5461b}{s}}) \rVert^2,
@@ -107,7 +107,7 @@ print(
 
 # %% [markdown]
 # Most of the painting's patches are nobody's nearest, and some are the nearest of many places: where a photo is flat, one
-# brush mark comes everywhere. Gu et al. {cite}`gu2018arbitrary` therefore let every patch of the style be used *about once*: an assignment instead of a choice.
+# brush mark comes everywhere. {cite:t}`gu2018arbitrary` therefore let every patch of the style be used *about once*: an assignment instead of a choice.
 
 # %%
 loss = reshuffle_loss()
@@ -124,7 +124,7 @@ assert int(times.max()) == 1
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Patches that know what they are
 #
-# Sky should find sky. Champandard {cite}`champandard2016semantic` puts the masks of regions beside the features, as further
+# Sky should find sky. {cite:t}`champandard2016semantic` puts the masks of regions beside the features, as further
 # channels of each patch: among patches that look alike the one with the same label wins.
 
 # %%
@@ -144,7 +144,7 @@ show(labels[0], labels[1], *pictures, titles=["regions of the photo", "of the pa
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Edges
 #
-# Deep content features forget exactly where an edge ran. Li et al. {cite}`li2017laplacian` ask for it in pixels: after
+# Deep content features forget exactly where an edge ran. {cite:t}`li2017laplacian` ask for it in pixels: after
 # pooling $p$ (means of 4×4 pixels), the Laplacian Δ of the result is to be that of the photo,
 #
 # $$\mathcal{L}_{\text{lap}} = \frac1n \sum_{ij} \big(\Delta p(x) - \Delta p({\color{#0b6e99}{x_c}})\big)_{ij}^2 , \qquad
@@ -202,8 +202,8 @@ show(photo, painting, result, titles=["photo", "painting", "to please a critic"]
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Strokes of any size, and several sizes at once
 #
-# Two more losses are sums over sizes. Jing et al. {cite}`jing2018stroke` show the network the *style* in a few sizes, and
-# reach the ones in between by weights. Wang et al. {cite}`wang2017multimodal` look at the *result* in several sizes: make it
+# Two more losses are sums over sizes. {cite:t}`jing2018stroke` show the network the *style* in a few sizes, and
+# reach the ones in between by weights. {cite:t}`wang2017multimodal` look at the *result* in several sizes: make it
 # four times smaller, and a layer that sees 24 pixels sees what was 96 pixels wide.
 #
 # $$\mathcal{L}_{\text{stroke}} = \sum_t w_t \sum_l \lVert G_l(x) - G_l(s_t)\rVert^2, \qquad
@@ -224,7 +224,7 @@ show(*pictures, titles=["strokes 0.5, from noise", "strokes 2", "hierarchical"])
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Depth
 #
-# Strokes flatten a scene: near and far get the same marks. Liu et al. {cite}`liu2017depth` ask a network for the depth of the
+# Strokes flatten a scene: near and far get the same marks. {cite:t}`liu2017depth` ask a network for the depth of the
 # result and of the photo, and keep the two alike:
 #
 # $$\mathcal{L}_{\text{depth}} = \frac1M \sum_k \big(d_k(x) - d_k({\color{#0b6e99}{x_c}})\big)^2 .$$
@@ -285,7 +285,7 @@ show(street, *pictures, *(heat(m, low, high) for m in maps), columns=3,
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Time
 #
-# Two frames of a film, stylised one by one, flicker: strokes fall where they like. Ruder et al. {cite}`ruder2016artistic` keep
+# Two frames of a film, stylised one by one, flicker: strokes fall where they like. {cite:t}`ruder2016artistic` keep
 # them where the last frame had them. Let $\tilde x$ be the last frame's result, moved by the optical flow ω; wherever the flow
 # can be trusted (a mask $m_k = 1$, else 0), the new one is to be the same:
 #
@@ -458,5 +458,5 @@ panel
 #
 # ## What to read next
 #
-# Ruder et al. {cite}`ruder2016artistic` for films; Li and Wand {cite}`li2016combining` for patches. The next lecture takes
+# {cite:t}`ruder2016artistic` for films; {cite:t}`li2016combining` for patches. The next lecture takes
 # control: which style where, how much, and whose colours.

@@ -280,5 +280,5 @@ panel
 #
 # ## What to read next
 #
-# All of this is from Gatys et al. {cite}`gatys2017controlling`. Until here each picture was an optimisation of its own. The
+# All of this is from {cite:t}`gatys2017controlling`. Until here each picture was an optimisation of its own. The
 # next lecture trains a network to do it in one pass.

@@ -419,5 +419,5 @@ panel
 #
 # ## What to read next
 #
-# The paper {cite}`li2017universal`, and Huang & Belongie {cite}`huang2017arbitrary` for the diagonal with a decoder of its
+# The paper {cite}`li2017universal`, and {cite:t}`huang2017arbitrary` for the diagonal with a decoder of its
 # own. Photographs stylised so that they stay photographs are lecture 11.

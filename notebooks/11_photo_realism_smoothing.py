@@ -480,5 +480,5 @@ panel
 #
 # ## What to read next
 #
-# The paper {cite}`li2018closed`, Levin et al. {cite}`levin2008closed` for the Laplacian, and Zhou et al.
-# {cite}`zhou2004ranking` for the graph. The next lecture puts the same Laplacian *into* the optimisation.
+# The paper {cite}`li2018closed`, {cite:t}`levin2008closed` for the Laplacian, and
+# {cite:t}`zhou2004ranking` for the graph. The next lecture puts the same Laplacian *into* the optimisation.

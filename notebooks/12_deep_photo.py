@@ -44,8 +44,8 @@ figure("deep_photo_parts", "A lighthouse by day; a beach at sunset; the style of
        "with segments, with matting, and with both")  # fmt: skip
 
 # %% [markdown]
-# Both pictures are photographs, and the result should be one, too. Gatys et al. bring the sunset, and paint it. Luan et al.
-# {cite}`luan2017deep` add two things: *segments*, so that the sky's colours go to the sky; and a term that allows only such
+# Both pictures are photographs, and the result should be one, too. Gatys et al. bring the sunset, and paint it.
+# {cite:t}`luan2017deep` add two things: *segments*, so that the sky's colours go to the sky; and a term that allows only such
 # changes as a photographer could have made.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -130,7 +130,7 @@ plt.show()
 # $$ \min_{\mathbf{a}, b}\; \sum_{i \in w} \big(V_i - \mathbf{a}^\top I_i - b\big)^2 + \epsilon\,\lVert\mathbf{a}\rVert^2 . $$
 #
 # The minimum is a quadratic form in the nine values of $V$. Added up over all windows and the three channels it is
-# $\mathcal{L}_m = \sum_c V_c^\top M_I\, V_c$, and $M_I$ is the *matting Laplacian* of Levin et al. {cite}`levin2008closed`: lecture 11
+# $\mathcal{L}_m = \sum_c V_c^\top M_I\, V_c$, and $M_I$ is the *matting Laplacian* of {cite:t}`levin2008closed`: lecture 11
 # smooths with it. It only depends on the photo. Here is one window, by least squares and by the matrix:
 
 # %%
@@ -459,5 +459,5 @@ figure("deep_photo_failures", "Segments swapped; λ too large; λ too small; spe
 #
 # ## What to read next
 #
-# Lecture 11 does without an optimisation: whitening and colouring, then smoothing with the same Laplacian {cite}`li2018closed`. Levin et al.
-# {cite}`levin2008closed` have the derivation, for cutting out hair. And how good is it? That is lecture 13.
+# Lecture 11 does without an optimisation: whitening and colouring, then smoothing with the same Laplacian {cite}`li2018closed`.
+# {cite:t}`levin2008closed` have the derivation, for cutting out hair. And how good is it? That is lecture 13.
