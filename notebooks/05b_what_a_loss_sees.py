@@ -45,19 +45,19 @@ figure("museum", "One photograph and one painting under thirteen style losses")
 #
 # Let $\mathbf{f}_k$ be the feature at position $k$, M of them, N channels.
 #
-# | loss | in the code | statistic | distance | source |
-# |---|---|---|---|---|
-# | Gram | `gram` | $G = \frac1M\sum_k \mathbf{f}_k\mathbf{f}_k^\top$ | squared | {cite}`gatys2016image` |
-# | mean-subtraction Gram | `centred-gram` | the same of $\mathbf{f}_k - m$, $m$ the mean of the whole layer | squared | {cite}`li2017diversified` |
-# | covariance | `covariance` | the same of $\mathbf{f}_k - \boldsymbol\mu$, channel by channel | squared | – |
-# | transformed Gram | `shifted-gram` | $\frac1M\sum_k \mathbf{f}_k\mathbf{f}_{k+\delta}^\top$, across and down | squared | {cite}`berger2017incorporating` |
-# | multi-scale Gram | `multiscale-gram` | Gram matrices of the features and of their halves, quarters | squared | {cite}`zhang2018multistyle` |
-# | BN | `bn` | mean and standard deviation of each channel | squared | {cite}`li2017demystifying` |
-# | MMD | `mmd-linear`, `mmd-polynomial`, `mmd-gaussian` | the sample itself | $\mathrm{MMD}^2$ with a kernel | {cite}`li2017demystifying` |
-# | histogram | `histogram` | each channel's sorted values | squared, rank by rank | {cite}`risser2017stable` |
-# | sliced Wasserstein | `sliced-wasserstein` | sorted shadows on random directions | squared, rank by rank | {cite}`heitz2021sliced` |
-# | MRF | `mrf` | 3×3 patches | squared, to the nearest one | {cite}`li2016combining` |
-# | reshuffle | `reshuffle` | 3×3 patches | squared, each style patch used about once | {cite}`gu2018arbitrary` |
+# | loss, in the code | statistic | distance | source |
+# |---|---|---|---|
+# | Gram<br>`gram` | $G = \frac1M\sum_k \mathbf{f}_k\mathbf{f}_k^\top$ | squared | {cite}`gatys2016image` |
+# | mean-subtraction Gram<br>`centred-gram` | the same of $\mathbf{f}_k - m$, $m$ the mean of the whole layer | squared | {cite}`li2017diversified` |
+# | covariance<br>`covariance` | the same of $\mathbf{f}_k - \boldsymbol\mu$, channel by channel | squared | – |
+# | transformed Gram<br>`shifted-gram` | $\frac1M\sum_k \mathbf{f}_k\mathbf{f}_{k+\delta}^\top$, across and down | squared | {cite}`berger2017incorporating` |
+# | multi-scale Gram<br>`multiscale-gram` | Gram matrices of the features and of their halves, quarters | squared | {cite}`zhang2018multistyle` |
+# | BN<br>`bn` | mean and standard deviation of each channel | squared | {cite}`li2017demystifying` |
+# | MMD<br>`mmd-linear`<br>`mmd-polynomial`<br>`mmd-gaussian` | the sample itself | $\mathrm{MMD}^2$ with a kernel | {cite}`li2017demystifying` |
+# | histogram<br>`histogram` | each channel's sorted values | squared, rank by rank | {cite}`risser2017stable` |
+# | sliced Wasserstein<br>`sliced-wasserstein` | sorted shadows on random directions | squared, rank by rank | {cite}`heitz2021sliced` |
+# | MRF<br>`mrf` | 3×3 patches | squared, to the nearest one | {cite}`li2016combining` |
+# | reshuffle<br>`reshuffle` | 3×3 patches | squared, each style patch used about once | {cite}`gu2018arbitrary` |
 #
 # The last two belong to the next room; they are here because the test below is for all. Nine of the rows of the survey's
 # table {cite}`jing2020neural` are among these (covariance and sliced Wasserstein are not in it). Its perceptual loss
@@ -153,12 +153,13 @@ assert not sees(gram_loss, PAIRS[0]) and sees(bn_loss, PAIRS[0])
 
 # %% [markdown]
 # **Predict first.** Which losses can tell positions apart at all? Which look at more than one channel at a time? Write
-# down a row, then unfold it.
+# down the column of a pair, then unfold the table.
 
 # %% tags=["hide-output"]
 found = numbers("litmus")["seen"]  # all of it takes about a minute; `sees` above asked for one entry
 names = list(LOSSES)
-table([[pair, *("●" if found[pair][name] else "·" for name in names)] for pair in found], ["", *names])
+seen = [[name, *("●" if found[pair.name][name] else "·" for pair in PAIRS)] for name in names]
+table(seen, ["", *(str(k + 1) for k in range(len(PAIRS)))])
 
 # %% tags=["hide-output"]
 for pair in PAIRS:
@@ -166,14 +167,14 @@ for pair in PAIRS:
     print(f"{pair.name}\n    {pair.because}\n")
 
 # %% [markdown]
-# Each row was derived from the formulas first; a test compares it with what is measured. Read it by columns: Gram matrices
+# Each column was derived from the formulas first; a test compares it with what is measured. Read it by rows: Gram matrices
 # see second moments and nothing else; the Gaussian kernel, or shadows in all directions, see the whole distribution of
 # single features. Shifted and multi-scale Gram matrices notice when positions are shuffled; patches also notice a mirror.
 # (`mmd-polynomial` is $(\mathbf{x}^\top\mathbf{y} + 1)^2$: it sees means beside second moments, and so the spikes. With $c = 0$
-# its column would be Gram's.)
+# its row would be Gram's.)
 #
-# Why then do Gram matrices make such good pictures? Because features of a deep layer *are* patches: compare the rows
-# "mirrored, in features" (Gram is blind) and "mirrored, in pixels" (through a network everything sees it).
+# Why then do Gram matrices make such good pictures? Because features of a deep layer *are* patches: compare
+# columns 5, "mirrored, in features" (Gram is blind), and 6, "mirrored, in pixels" (through a network everything sees it).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What it costs
@@ -226,7 +227,7 @@ panel
 #
 # ```{exercise} A loss of your own
 # :label: museum-own
-# Write a loss that compares the *third* moment of each channel, $\frac1M\sum_k (f_k - \mu)^3$, beside its mean. Which rows
+# Write a loss that compares the *third* moment of each channel, $\frac1M\sum_k (f_k - \mu)^3$, beside its mean. Which pairs
 # of the litmus table does it see?
 # ```
 #

@@ -78,11 +78,12 @@ figure(
 # further. {cite:t}`li2016combining` compare 3×3 *patches* of features: each of the $n$ patches $\Psi_i$ of the
 # picture, $P$ numbers each, is pulled to the one of the style that it is most like already,
 #
-# $$\mathcal{L}_{\text{MRF}} = \frac{1}{nP}\sum_i \lVert \Psi_i(x) - \Psi_{NN(i)}({\color{#b5461b}{s}}) \rVert^2,
-# \qquad NN(i) = \arg\max_j \frac{\langle \Psi_i(x), \Psi_j(s)\rangle}{\lvert\Psi_i(x)\rvert\,\lvert\Psi_j(s)\rvert}.$$
+# $$\mathcal{L}_{\text{MRF}} = \frac{1}{nP}\sum_i \lVert \Psi_i(x) - \Psi_{NN(i)}({\color{#b5461b}{s}}) \rVert^2,$$
+#
+# $$NN(i) = \arg\max_j \frac{\langle \Psi_i(x), \Psi_j(s)\rangle}{\lvert\Psi_i(x)\rvert\,\lvert\Psi_j(s)\rvert}.$$
 #
 # The choice has no gradient; between choices the loss is a plain squared distance. What patches see that single features do
-# not is in the litmus table of the last room: the row "mirrored, in features" is seen by patches alone, "positions permuted"
+# not is in the litmus table of the last room: the pair "mirrored, in features" is seen by patches alone, "positions permuted"
 # also by the shifted and the multi-scale Gram matrix.
 
 # %%
@@ -206,8 +207,9 @@ show(photo, painting, result, titles=["photo", "painting", "to please a critic"]
 # reach the ones in between by weights. {cite:t}`wang2017multimodal` look at the *result* in several sizes: make it
 # four times smaller, and a layer that sees 24 pixels sees what was 96 pixels wide.
 #
-# $$\mathcal{L}_{\text{stroke}} = \sum_t w_t \sum_l \lVert G_l(x) - G_l(s_t)\rVert^2, \qquad
-# \mathcal{L}_{\text{hier}} = \sum_k \lambda_k \sum_l \lVert G_l(x_{\downarrow k}) - G_l(s_{\downarrow k})\rVert^2,$$
+# $$\mathcal{L}_{\text{stroke}} = \sum_t w_t \sum_l \lVert G_l(x) - G_l(s_t)\rVert^2,$$
+#
+# $$\mathcal{L}_{\text{hier}} = \sum_k \lambda_k \sum_l \lVert G_l(x_{\downarrow k}) - G_l(s_{\downarrow k})\rVert^2,$$
 #
 # with $s_t$ the style at $t$ times the picture's size, and $\downarrow k$ for made smaller by $k$.
 
@@ -375,7 +377,7 @@ table([[name, float(stereo_disparity(first, other, flows, masks))] for name, oth
 # %%
 from styletx.widgets import Panel
 
-panel = Panel("gatys", content="china", style="stained-glass", loss="mrf", size=160, steps=25,
+panel = Panel("gatys", content="china", style="waves", loss="mrf", size=160, steps=60,
               main=("loss", "style_weight", "size", "steps"))  # fmt: skip
 panel.run()
 panel
