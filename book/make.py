@@ -60,12 +60,12 @@ def make_notebook(source: Path, url: str = "", plain: bool = True) -> str:
     `plain`: as people open it; else as the book reads it, with its directives.
     """
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
-    if plain:
-        notebook.cells = make_plain(notebook.cells, BOOK / "references.bib")
     if url:
         first = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), 0)
         install, hidden = COLAB_CELL.format(url=url), {"tags": ["hide-input"]}
         notebook.cells.insert(first, nbformat.v4.new_code_cell(install, metadata=hidden))
+    if plain:
+        notebook.cells = make_plain(notebook.cells, BOOK / "references.bib")
     for position, cell in enumerate(notebook.cells):
         cell.id = hashlib.sha256(f"{position} {cell.cell_type} {cell.source}".encode()).hexdigest()[:12]
         if cell.cell_type == "code":
@@ -201,7 +201,10 @@ def build(vendored: bool) -> int:
     stage(folder / "source")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book/_build/source"]
     command += ["--config", "book/_build/config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
-    return subprocess.run([*command, "-W", "-n", "--keep-going"], cwd=ROOT).returncode
+    status = subprocess.run([*command, "-W", "-n", "--keep-going"], cwd=ROOT).returncode
+    for page in (folder / "html" / "_sources" / "notebooks").glob("*.ipynb"):  # what a page's download button gives
+        shutil.copy(ROOT / "notebooks" / page.name, page)
+    return status
 
 
 def requirements(lines) -> dict[str, tuple[str, set[str]]]:

@@ -13,29 +13,33 @@ from pybtex.database import Entry, parse_file
 
 DIRECTIVE = re.compile(
     r"""^(?P<fence>:{3,}|`{3,})\{(?P<name>[\w-]+)\}[ ]*(?P<title>.*)\n
-        (?P<options>(?::\w+:.*\n)*)
+        (?P<options>(?::[\w-]+:.*\n)*)
         (?P<body>(?:.*\n)*?)
         (?P=fence)[ ]*$""",
     re.MULTILINE | re.VERBOSE,
 )
+LEFT = re.compile(r"^\s*(:{3,}|`{3,}\{)", re.MULTILINE)  # of a directive: without its end, or inside another one
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 
 
 def make_plain(cells: Iterable[NotebookNode], bibliography: Path) -> list[NotebookNode]:
-    """The cells with Markdown and HTML in place of MyST; between solution-start and solution-end all of it folded.
+    """The cells with Markdown and HTML in place of MyST; between solution-start and solution-end text and code folded.
 
-    Code cells that the book hides, by their tags hide-input and hide-output, are folded too. Raises ValueError for a
-    directive or a role that has no plain form, KeyError for a citation that the bibliography does not have.
+    Code that the book hides, by the tag hide-input, is folded too. (Outputs cannot be: JupyterLab unfolds them when
+    it runs a cell.) Raises ValueError for a directive or a role that has no plain form, and for what stands beside a
+    solution-end; KeyError for a citation that the bibliography does not have.
     """
     entries = parse_file(str(bibliography)).entries
     kept, solving = [], False
     for cell in cells:
         if cell.cell_type == "code":
-            tags = cell.metadata.get("tags", [])
-            fold(cell, source=solving or "hide-input" in tags, outputs=solving or "hide-output" in tags)
+            if solving or "hide-input" in cell.metadata.get("tags", []):
+                cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}  # JupyterLab's, and Colab's
         elif cell.cell_type == "markdown":
             starts, ends = ("{solution-start}" in cell.source, "{solution-end}" in cell.source)
             text = ROLE.sub(lambda match: cite(match, entries), DIRECTIVE.sub(directive, cell.source)).strip()
+            if LEFT.search(text) or (ends and (starts or text)):
+                raise ValueError(f"{cell.source[:60]}: a directive that does not end, or is not alone")
             if starts:
                 text = details("Solution (its code is folded in the cells below)", text)
             elif solving and text:
@@ -46,15 +50,6 @@ def make_plain(cells: Iterable[NotebookNode], bibliography: Path) -> list[Notebo
             cell.source = text
         kept.append(cell)
     return kept
-
-
-def fold(cell: NotebookNode, source: bool, outputs: bool) -> None:
-    """Fold a code cell's two halves, as JupyterLab and Colab remember it."""
-    folded = {"source_hidden": source, "outputs_hidden": outputs}
-    if wanted := {name: True for name, value in folded.items() if value}:
-        cell.metadata["jupyter"] = wanted
-    if source:
-        cell.metadata["cellView"] = "form"
 
 
 def directive(match: re.Match) -> str:

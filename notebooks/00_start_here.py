@@ -53,7 +53,7 @@ print(tuple(china.shape), china.dtype, f"from {china.min():.2f} to {china.max():
 print("the pixel in row 40, column 300:", china[0, :, 40, 300].tolist())
 
 # %% [markdown]
-# `size` is the longer side in pixels. (`load` makes a picture smaller if it has to, and never larger; a method's `size`
+# `size` is the longer side in pixels. (`load` makes a photograph smaller if it has to, and never larger; a method's `size`
 # is that of its result.) Each channel on its own is a grey picture; together they are the
 # photograph.
 
@@ -417,8 +417,8 @@ for step in run:
     losses.append(step.loss)
     if len(losses) > 10 and losses[-1] > 0.8 * losses[-11]:
         break
-saved = 1 - step.evaluations / step.total
-print(f"{saved:.0%} of {step.total} evaluations saved; loss from {losses[0]:.3g} to {losses[-1]:.3g}")
+left = 1 - step.evaluations / step.total
+print(f"{left:.0%} of {step.total} evaluations saved; loss from {losses[0]:.3g} to {losses[-1]:.3g}")
 show(run.best, height=1.8)
 
 # %% [markdown]

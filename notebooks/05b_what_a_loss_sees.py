@@ -153,7 +153,7 @@ assert not sees(gram_loss, PAIRS[0]) and sees(bn_loss, PAIRS[0])
 
 # %% [markdown]
 # **Predict first.** Which losses can tell positions apart at all? Which look at more than one channel at a time? Write
-# down the column of a pair, then unfold the table.
+# down the column of a pair before you look at the table.
 
 # %% tags=["hide-output"]
 found = numbers("litmus")["seen"]  # all of it takes about a minute; `sees` above asked for one entry

@@ -131,7 +131,13 @@ def _make(name: str, pictures: dict, values: dict, output: str, device: str | No
     output = images.check_writable(output)
     for given in pictures.values():
         for source in given if isinstance(given, list) else [given]:
-            if source not in samples.names() and Path(source).resolve() == output.resolve():
+            given_file = Path(source).expanduser()
+            if (
+                source not in samples.names()
+                and given_file.exists()
+                and output.exists()
+                and output.samefile(given_file)
+            ):
                 raise ValueError(f"{output}: would overwrite a picture it is made from; choose another name")
     carried = record(name, pictures, values)
     where = describe_device(device)  # an unknown one is refused before the work
@@ -200,12 +206,14 @@ def _lab(given: argparse.Namespace) -> int:
     root = start.parents[1]
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     command += [f"--LabApp.default_url=/lab/tree/{start.relative_to(root).as_posix()}", *given.extra]
-    server = subprocess.Popen(command, cwd=root)
+    interrupts, server = 0, subprocess.Popen(command, cwd=root)
     while True:
         try:
             return server.wait()
         except KeyboardInterrupt:  # JupyterLab got it too, asks whether it shall end, and ends its kernels first
-            continue
+            interrupts += 1
+            if interrupts > 2:  # or it has not: only this process was told
+                server.terminate()
 
 
 def _one_line(error: BaseException) -> str:

@@ -51,7 +51,9 @@ def free_memory(device: str | torch.device | None = None) -> int:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     free = min(psutil.virtual_memory().available, _free_in_container())
     if device.type == "mps" and hasattr(torch.mps, "recommended_max_memory"):
-        free = min(free, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+        taken = torch.mps.current_allocated_memory()
+        free += torch.mps.driver_allocated_memory() - taken  # PyTorch's cache, as on CUDA
+        free = min(free, torch.mps.recommended_max_memory() - taken)
     return max(free, 0)
 
 

@@ -77,7 +77,7 @@ def write(image: Tensor, path: str | os.PathLike, record: dict | None = None) ->
 
 def check_writable(path: str | os.PathLike) -> Path:
     """The path, if `write` can write there, asked before the work that makes the picture; else ImageError."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: unknown suffix {path.suffix!r}; right would be {', '.join(FORMATS)}")
     check_place(path)

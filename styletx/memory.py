@@ -17,7 +17,7 @@ def predict_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int
 
     Counted per step of the encoder up to the deepest layer: a convolution keeps its (padded) input and its output;
     four fifths as much again for what lives for a moment. Measured against the true peak in the benchmarks: at large
-    sizes a little above it, as a warning should be.
+    sizes a little above it, so that a run which may begin can also end.
     """
     height, width = size
     total = height * width * 3 * (2 * HISTORY + 8)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from . import __version__, images, samples
@@ -50,7 +51,7 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
     takes = inspect.signature(METHODS[name]).parameters.values()
     apart = {"device", *picture_options(METHODS[name])}
     values = {p.name: p.default for p in takes if p.default is not p.empty} | arguments
-    values = {key: value for key, value in values.items() if key not in apart}
+    values = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items() if k not in apart}
     for key, value in values.items():
         if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
             raise RecordError(f"{key}: {type(value).__name__} cannot be written into a picture's record")

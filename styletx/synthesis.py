@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -84,8 +85,8 @@ class Run:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop (by `stop`, or by Ctrl-C in `finish`)."""
-        return self._work.halt.is_set()
+        """Whether it was told to stop (by `stop`, or by Ctrl-C in `finish`) before its budget was spent."""
+        return self._work.halt.is_set() and self.evaluations < self.total
 
     def __iter__(self) -> Iterator[Step]:
         return self
@@ -131,7 +132,7 @@ def level_sizes(size: tuple[int, int], levels: int | Sequence[int] | None = None
     longer = max(size)
     if levels is None:
         levels = 1 + max(0, int(math.log2(max(longer, 1) / SMALLEST_LEVEL)))
-    if isinstance(levels, int):
+    if isinstance(levels, Integral):
         if levels < 1:
             raise ValueError(f"levels: {levels}; a schedule has at least one level")
         levels = [round(longer / 2**k) for k in reversed(range(levels))]
@@ -244,7 +245,7 @@ class _Work:
         for index, (size, budget) in enumerate(zip(self.sizes, self.budget, strict=True)):
             if budget == 0:
                 continue
-            short = False
+            short, level, problem = False, None, None
             try:
                 level = self.objective.at(size, self.encoder, device=self.encoder.device)
                 self.problem = problem = _Problem(self, level, self.best_at(size), budget)
@@ -259,7 +260,10 @@ class _Work:
                 short = is_out_of_memory(error)
                 if not short:
                     raise
-            if short:  # said only here, where the error no longer holds what was allocated
+            if short:  # measured only here, when what was allocated is given back
+                level = problem = None
+                if self.problem is not None:
+                    self.problem.level = None
                 raise MemoryError(too_large(self.encoder, self.objective.layers(), size, "out of memory"))
             if self.halt.is_set():
                 return

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -174,6 +175,9 @@ def test_lab_passes_its_options_on(monkeypatch, capsys):
         def __init__(self, command, cwd):
             called.append(command)
 
+        def terminate(self):
+            called.append("terminate")
+
         def wait(self):
             if (outcome := next(waits)) is KeyboardInterrupt:
                 raise KeyboardInterrupt
@@ -181,7 +185,10 @@ def test_lab_passes_its_options_on(monkeypatch, capsys):
 
     monkeypatch.setattr(cli.subprocess, "Popen", Server)
     assert cli.main(["lab", "--no-browser", "--port", "9999"]) == 0
-    assert next(waits, "none left") == "none left"
+    assert next(waits, "none left") == "none left" and len(called) == 1
+    waits = iter([KeyboardInterrupt] * 3 + [-15])  # it was not told
+    assert cli.main(["lab"]) == -15 and called[-1] == "terminate"
+    called.pop()
     assert called[0][-3:] == ["--no-browser", "--port", "9999"]
     with pytest.raises(SystemExit) as status:
         cli.main(["samples", "--no-browser"])
@@ -244,21 +251,23 @@ def test_the_list_of_samples_has_credits_and_licences(capsys):
         assert samples.info(name).credit in line and samples.info(name).licence in line
 
 
-def test_a_record_holds_every_setting(tmp_path):
+def test_a_record_holds_every_setting():
     """Also those that are no options of a panel: a later default for them must not change the picture either."""
     record = methods.record("gatys", {"content": "china", "style": "mosaic"}, {"steps": 3})
     takes = inspect.signature(methods.METHODS["gatys"]).parameters
     assert set(record["arguments"]) == set(takes) - {"device", *methods.picture_options(methods.METHODS["gatys"])}
     assert json.loads(json.dumps(record)) == record
+    sizes = methods.record("gatys", {}, {"size": np.int64(96), "style_weight": np.float32(0.5)})["arguments"]
+    assert json.loads(json.dumps(sizes))["size"] == 96 and sizes["style_weight"] == 0.5
     for name in methods.METHODS:
         assert json.dumps(methods.record(name, {}, {}))
 
 
-def test_the_demo_has_every_method(monkeypatch):
+def test_the_demo_has_every_method():
     """`examples` names them, or calls them by their own name: nothing in METHODS is left out."""
     source = inspect.getsource(sys.modules["styletx.demo"].examples)
     for name, method in methods.METHODS.items():
-        assert f'"{name}"' in source or f"{method.__name__}(" in source, name
+        assert f'METHODS["{name}"]' in source or f" {method.__name__}(" in source, name
 
 
 def test_a_choice_of_numbers(tmp_path):

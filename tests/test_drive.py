@@ -1,5 +1,6 @@
 """styletx/widgets/drive.py and results.py: what a run leaves behind when it is interrupted, fails or is saved late."""
 
+import contextlib
 import functools
 import gc
 import weakref
@@ -79,6 +80,27 @@ def test_a_second_interrupt_leaves_nothing_running():
     assert job.over and job.wait(0)
 
 
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_an_interrupted_panel_can_be_run_again(at_the_end):
+    """Interrupted twice in a row, or while the finished picture is drawn: the buttons know that it is over."""
+    panel = Panel("gatys", steps=8, **SMALL)
+    draw, calls = panel._refresh, []
+
+    def refresh(job):
+        calls.append(job.over)
+        if calls.count(True) == 1 and job.over if at_the_end else len(calls) in (3, 4):
+            raise KeyboardInterrupt
+        draw(job)
+
+    panel._refresh = refresh
+    with contextlib.suppress(KeyboardInterrupt):  # the second one is the reader's
+        panel.run()
+    assert not panel.running and not panel.run_button.disabled and panel.stop_button.disabled
+    assert not at_the_end or (panel.image is not None and not panel.save_button.disabled and not panel._job.stopped)
+    panel._refresh = draw
+    assert panel.run().image is not None and panel.step.evaluations == 8
+
+
 def test_stop_on_the_last_evaluation_is_an_end_not_a_stop():
     job = Job(lambda: a_run(steps=3), lambda job: job.stop() if job.step and job.step.evaluations == 3 else None)
     job.drain()
@@ -124,6 +146,7 @@ def test_what_cannot_be_shown_ends_the_job_with_its_error():
     job.drain()
     assert job.over and job.wait(0) and str(job.error) == "out of memory"
     assert told[-1] is job.error
+    assert job.image is not None and 0 < job.evaluations < job.total  # what was reached is kept
 
 
 def method(result):

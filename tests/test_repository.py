@@ -35,6 +35,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 def make():
     """book/make.py as a module."""
     pytest.importorskip("jupytext")
+    pytest.importorskip("pybtex")
     spec = importlib.util.spec_from_file_location("make", ROOT / "book" / "make.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -224,11 +225,11 @@ def test_a_notebook_as_people_open_it(make, tmp_path):
     assert f"<details>\n{solution}" in first
     assert "{" not in first and ":::" not in first and "```" not in first
     folded = [(cell["metadata"].get("jupyter", {}), "".join(cell["source"])) for cell in cells[1:]]
-    both = {"source_hidden": True, "outputs_hidden": True}
-    assert folded[0] == ({"source_hidden": True}, "drawn = 1")
+    hidden = {"source_hidden": True}
+    assert folded[0] == (hidden, "drawn = 1")
     assert folded[1][1].startswith("<details>") and "Because." in folded[1][1] and ":::" not in folded[1][1]
-    assert folded[2] == (both, "solved = 1") and "And so on." in folded[3][1] and "<details>" in folded[3][1]
-    assert folded[4] == (both, "solved += 1") and folded[5] == ({}, "free = 1") and len(folded) == 6
+    assert folded[2] == (hidden, "solved = 1") and "And so on." in folded[3][1] and "<details>" in folded[3][1]
+    assert folded[4] == (hidden, "solved += 1") and folded[5] == ({}, "free = 1") and len(folded) == 6
     assert cells[3]["metadata"]["cellView"] == "form" and "cellView" not in cells[6]["metadata"]
     told = make.json.loads(make.make_notebook(source, plain=False))["cells"]  # the book reads what stands there
     text = "\n\n".join("".join(cell["source"]) for cell in told if cell["cell_type"] == "markdown")
@@ -239,7 +240,9 @@ def test_a_notebook_as_people_open_it(make, tmp_path):
 @pytest.mark.parametrize(
     ("line", "error", "word"),
     [(":::{margin} a\n# :::", ValueError, "margin"), ("{doc}`a`", ValueError, "doc"),
-     ("{cite}`nobody1999`", KeyError, "nobody1999")],
+     ("{cite}`nobody1999`", KeyError, "nobody1999"), (":::{admonition} a", ValueError, "does not end"),
+     ("::::{admonition} a\n# :::{admonition} b\n# :::\n# ::::", ValueError, "not alone"),
+     (":::{solution-end}\n# :::\n# And more.", ValueError, "not alone")],
 )  # fmt: skip
 def test_what_has_no_plain_form_is_refused(make, tmp_path, line, error, word):
     source = tmp_path / "00_trial.py"
@@ -248,17 +251,48 @@ def test_what_has_no_plain_form_is_refused(make, tmp_path, line, error, word):
         make.make_notebook(source)
 
 
-def test_no_lecture_shows_a_directive_or_an_open_solution():
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        for cell in cells:
-            text = "".join(cell["source"])
-            if cell["cell_type"] == "markdown":
-                assert not re.search(r":::|^`{3,}\{|\{[\w:]+\}`", text, re.M), f"{path.name}: {text[:80]}"
-                assert text.count("<details>") == text.count("</details>"), path.name
-        source = path.with_suffix(".py").read_text(encoding="utf-8")
-        folded = sum("".join(cell["source"]).count("<summary><b>Solution") for cell in cells)
-        assert folded >= source.count("{solution}") + source.count("{solution-start}") > 0, path.name
+def lecture_cells(source: str) -> list[tuple[bool, bool, str]]:
+    """(is it code, does it belong to a solution, its text) of each cell of a py:percent file."""
+    found, solving = [], False
+    for cell in re.split(r"^# %%", source, flags=re.M)[1:]:
+        kind, _, text = cell.partition("\n")
+        solving = (solving or "{solution-start}" in text) and "{solution-end}" not in text
+        found.append(("[markdown]" not in kind, solving, text.strip()))
+    return found
+
+
+LECTURES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.stem)
+def test_no_lecture_shows_a_directive_or_an_open_solution(path):
+    source = path.read_text(encoding="utf-8")
+    cells = json.loads(path.with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    assert not re.search(r":::|^`{3,}\{|\{[\w:]+\}`", text, re.M)
+    assert text.count("<details>") == text.count("</details>") > 0
+    answers = re.findall(r":::\{admonition\} Solution\n# :class: dropdown", source)
+    assert text.count("<summary><b>Solution</b>") == source.count("# ```{solution}") + len(answers)
+    assert text.count("<summary><b>Solution (its code") == source.count("{solution-start}")
+    hidden = {"".join(c["source"]): c["metadata"].get("jupyter", {}).get("source_hidden", False) for c in cells}
+    assert all(hidden[code] for is_code, solving, code in lecture_cells(source) if is_code and solving)
+
+
+@pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.stem)
+def test_a_lecture_is_the_same_with_and_without_its_solutions(path):
+    """What a solution makes, later cells do not read, unless they make it anew."""
+    made: set[str] = set()
+    for is_code, solving, code in lecture_cells(path.read_text(encoding="utf-8")):
+        if not is_code:
+            continue
+        names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
+        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        if solving:
+            made |= stored
+        else:
+            taken = {node.id for node in names if isinstance(node.ctx, ast.Load)} & made - stored
+            assert not taken, f"{sorted(taken)} in {code[:80]!r}"
+            made -= stored
 
 
 def test_the_book_is_built_from_its_own_copy(make, tmp_path, monkeypatch):

@@ -312,6 +312,7 @@ def test_sizes_may_be_numpys():
     """What `for size in np.array([...])` gives."""
     run = gatys("china", "mosaic", size=np.int64(64), steps=np.int64(2), style_weight=np.float32(50), device="cpu")
     assert run.finish(progress=False).shape[-1] == 64
+    assert len(gatys("china", "mosaic", size=np.int64(128), levels=np.int64(2), steps=4, device="cpu").schedule) == 2
     assert images.resize(torch.zeros(1, 3, 8, 4), np.int64(4)).shape == (1, 3, 4, 2)
     assert samples.load("china", size=np.int64(40)).shape[-1] == 40
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from ..devices import is_out_of_memory
 from ..images import resize
 from ..samples import picture
 from ..synthesis import Run, Step
@@ -55,8 +56,8 @@ class Job:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop, and did so before its budget was spent."""
-        return self._halt.is_set() and (self.image is None or self.evaluations < self.total)
+        """Whether it was told to stop, or failed, before its budget was spent."""
+        return (self._halt.is_set() or self.error is not None) and (self.image is None or self.evaluations < self.total)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Until it is over and `changed` knows (the result is on the page); False after `timeout` seconds."""
@@ -114,20 +115,25 @@ class Job:
             pass
 
     def interrupted(self) -> None:
-        """What Ctrl-C asks for: stop, keep the best picture; and be over in any case, also after a second one."""
-        self.stop()
+        """What Ctrl-C asks for: stop, keep the best picture; and be over, and shown so, also after a second one."""
+        if not self.over:
+            self.stop()
         try:
             self.drain()
         finally:
             self._close()
-            self._told.set()
+            try:
+                self._changed(self)
+            finally:
+                self._told.set()
 
     def drain_in_thread(self) -> None:
         """All steps, in a daemon thread that has this one's context (without it ipykernel loses its output)."""
         threading.Thread(target=contextvars.copy_context().run, args=(self.drain,), daemon=True).start()
 
     def _advance(self) -> None:
-        if self.run is None:
+        run = self.run
+        if run is None:
             if self._halt.is_set():  # interrupted while it was getting ready: not begun anew
                 return self._close()
             made = self._start()
@@ -139,9 +145,9 @@ class Job:
             if self._halt.is_set():
                 made.stop()
             return None
-        step = next(self.run, None)
+        step = next(run, None)
         if step is None:
-            self.image, self.evaluations = self.run.best, self.run.evaluations
+            self.image, self.evaluations = run.best, run.evaluations
             return self._end()
         self.step = step
         self._history.append((step.evaluations, step.level, step.terms))
@@ -161,8 +167,14 @@ class Job:
         self._close()
 
     def _fail(self, error: BaseException) -> None:
-        traceback.clear_frames(error.__traceback__)  # what failed for want of memory must not keep it
+        if is_out_of_memory(error):
+            traceback.clear_frames(error.__traceback__)  # what failed for want of memory must not keep it
         self.error = error
+        if self.run is not None and self.image is None:  # hours of work may lie in it
+            try:
+                self.image, self.evaluations = self.run.best.cpu(), self.run.evaluations
+            except RuntimeError:
+                self.image = None  # there is no memory even for that
         self._close()
 
     def _close(self) -> None:

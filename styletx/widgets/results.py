@@ -55,7 +55,7 @@ def make_record(method: Callable, pictures: dict, arguments: dict) -> dict | Exc
         return None
     try:
         return methods.record(name, pictures, arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, TypeError) as error:
         return error
 
 
