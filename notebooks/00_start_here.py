@@ -117,10 +117,9 @@ table(rows, ["name", "credit", "licence"])
 #
 # $$
 # y[m] = x[km] = \cos(2\pi\, kf\, m) = \cos\bigl(2\pi\,(kf - r)\,m\bigr)
-# \qquad\text{for every whole number } r .
 # $$
 #
-# The samples cannot tell the frequency $kf$ from $kf - r$: what you see is the one with $|kf - r| \le
+# for every whole number $r$: the samples cannot tell the frequency $kf$ from $kf - r$: what you see is the one with $|kf - r| \le
 # \tfrac12$. Fine stripes come back as broad ones that were never there. This is *aliasing* (Shannon's
 # sampling theorem, read backwards). The remedy is to remove everything above $1/(2k)$ periods per pixel
 # *before* the samples are taken {cite:p}`burt1983laplacian`; averaging over the pixels that are merged does

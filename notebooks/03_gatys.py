@@ -75,8 +75,9 @@ figure("painters", "The photograph of the lighthouse, and the six paintings")
 # *together* (Eq. 3); the <span class="style">style</span> loss compares it with $A^l$, that of the style picture
 # $\mathbf{a}$ (Eq. 4):
 #
-# $$G^l_{ij} = \sum_k F^l_{ik} F^l_{jk}, \qquad
-# E_l = \frac{1}{4 N_l^2 M_l^2} \sum_{i,j} \left(G^l_{ij} - A^l_{ij}\right)^2, \qquad
+# $$G^l_{ij} = \sum_k F^l_{ik} F^l_{jk},$$
+#
+# $$E_l = \frac{1}{4 N_l^2 M_l^2} \sum_{i,j} \left(G^l_{ij} - A^l_{ij}\right)^2, \qquad
 # \mathcal{L}_{\text{style}} = \sum_l w_l E_l .$$
 #
 # $w_l$ is the weight of a layer (the paper: 1/5 for each of five). Eq. 4 takes the two pictures to be of one size; for
@@ -99,8 +100,9 @@ figure("painters", "The photograph of the lighthouse, and the six paintings")
 # Two more terms keep the picture decent. *Total variation*, with a small weight γ, asks for a smooth picture; *value
 # range* pulls back what leaves [0, 1]. With bars for means over the pixels:
 #
-# $$\mathrm{TV} = \overline{(x_{i+1,j}-x_{i,j})^2} + \overline{(x_{i,j+1}-x_{i,j})^2}, \qquad
-# \mathrm{range} = \overline{\left(x - \min(1, \max(0, x))\right)^2}.$$
+# $$\mathrm{TV} = \overline{(x_{i+1,j}-x_{i,j})^2} + \overline{(x_{i,j+1}-x_{i,j})^2},$$
+#
+# $$\mathrm{range} = \overline{\left(x - \min(1, \max(0, x))\right)^2}.$$
 
 # %%
 content = load_or("kodak-21", "china", size=256)

@@ -158,8 +158,13 @@ assert torch.isclose(value, from_witness, rtol=1e-4)
 # so $\varphi(\mathbf{x}) = \mathbf{x}\mathbf{x}^\top$, a matrix, and its mean over the positions is
 # $\tfrac1M\sum_k \mathbf{x}_k\mathbf{x}_k^\top = \tfrac1M FF^\top$, the Gram matrix over $M$. Put in:
 #
-# $$\frac{1}{4N^2}\,\mathrm{MMD}^2[X, Y] = \frac{1}{4N^2}\Big\lVert \tfrac{1}{M} F F^\top - \tfrac{1}{M} S S^\top \Big\rVert_F^2
-# = \frac{1}{4N^2M^2}\sum_{ij}(G_{ij} - A_{ij})^2 = E_l .$$
+# $$
+# \begin{aligned}
+# \frac{1}{4N^2}\,\mathrm{MMD}^2[X, Y]
+# &= \frac{1}{4N^2}\Big\lVert \tfrac{1}{M} F F^\top - \tfrac{1}{M} S S^\top \Big\rVert_F^2 \\
+# &= \frac{1}{4N^2M^2}\sum_{ij}(G_{ij} - A_{ij})^2 = E_l .
+# \end{aligned}
+# $$
 #
 # That is all of it {cite}`li2017demystifying`. Style transfer matches the distribution of features, as far as the kernel
 # can see it. The cell computes both sides, the left one pair by pair.

@@ -183,8 +183,9 @@ show(photo, *pictures, titles=["photo", "without", "with the photo's edges"])
 # Instead of writing down what a style is, *learn* it: a small network sees 5×5 patches of features, and is taught to tell
 # the style's from the picture's while the picture tries to please it {cite}`li2016precomputed`:
 #
-# $$\text{critic: } \max(0, 1 - \mathcal{D}(s)) + \max(0, 1 + \mathcal{D}(x)), \qquad
-# \text{picture: } \max(0, 1 - \mathcal{D}(x)).$$
+# $$\text{critic: } \max(0, 1 - \mathcal{D}(s)) + \max(0, 1 + \mathcal{D}(x)),$$
+#
+# $$\text{picture: } \max(0, 1 - \mathcal{D}(x)).$$
 #
 # Each step moves the objective itself. L-BFGS compares gradients of one function at two places, so it must not be used;
 # `synthesize` says so. (A critic has no size to be measured by: its weight is raw.)
@@ -291,10 +292,9 @@ show(street, *pictures, *(heat(m, low, high) for m in maps), columns=3,
 # them where the last frame had them. Let $\tilde x$ be the last frame's result, moved by the optical flow ω; wherever the flow
 # can be trusted (a mask $m_k = 1$, else 0), the new one is to be the same:
 #
-# $$\mathcal{L}_{\text{temp}} = \frac1D \sum_k m_k\,(x_k - \tilde x_k)^2, \qquad
-# D \text{ the number of all values, trusted or not.}$$
+# $$\mathcal{L}_{\text{temp}} = \frac1D \sum_k m_k\,(x_k - \tilde x_k)^2,$$
 #
-# Here the flow is not estimated: the camera's motion through the rendered scene is known, and so is where every point goes,
+# with $D$ the number of all values, trusted or not. Here the flow is not estimated: the camera's motion through the rendered scene is known, and so is where every point goes,
 # and what hides it. (Where it is estimated, the paper follows the flow there and back: where one does not return, something
 # is hidden.)
 

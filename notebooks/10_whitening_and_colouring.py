@@ -84,8 +84,9 @@ show(
 # $V$ holds the directions in which the cloud is spread, $\Lambda$ how far. Divide each by its spread, and the cloud is
 # round: its covariance is the identity.
 #
-# $$\hat{\mathbf{f}}_k = V \Lambda^{-1/2} V^\top (\mathbf{f}_k - \mu_c), \qquad
-# \frac1M\sum_k \hat{\mathbf{f}}_k \hat{\mathbf{f}}_k^\top = V\Lambda^{-1/2}V^\top\, V\Lambda V^\top\, V\Lambda^{-1/2}V^\top = I .$$
+# $$\hat{\mathbf{f}}_k = V \Lambda^{-1/2} V^\top (\mathbf{f}_k - \mu_c),$$
+#
+# $$\frac1M\sum_k \hat{\mathbf{f}}_k \hat{\mathbf{f}}_k^\top = V\Lambda^{-1/2}V^\top\, V\Lambda V^\top\, V\Lambda^{-1/2}V^\top = I .$$
 
 # %%
 layer = "relu3_1"
