@@ -20,7 +20,6 @@ from .gatys import gatys, reconstruct_content, reconstruct_style
 from .inversion import invert
 from .methods import METHODS
 from .options import Picture, options
-from .relight import dusk
 from .segments import cluster
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
@@ -51,15 +50,15 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     row += [(f"{name}, one pass", method(content, style, size=size, device=device)) for name, method in
             (("WCT", METHODS["wct"]), ("AdaIN", METHODS["adain"]))]  # fmt: skip
     yield "One shot: whitening and colouring, without optimising", row
-    evening = dusk(skies)
-    rough = METHODS["photo"](content, evening, size=size, smoothing="none", device=device)
-    smoothed = METHODS["smooth"](rough, content, device=device)
+    evening = samples.load_or("beach-city", "rocket", size=size)
+    rough = METHODS["photo"](skies, evening, size=size, smoothing="none", device=device)
+    smoothed = METHODS["smooth"](rough, skies, device=device)
     yield "A photograph that stays one: PhotoWCT, and closed-form smoothing", [
-        ("content", content), ("style", evening), ("PhotoWCT", rough), ("smoothed", smoothed),
+        ("content", skies), ("style", evening), ("PhotoWCT", rough), ("smoothed", smoothed),
     ]  # fmt: skip
-    deep = METHODS["deep-photo"](content, evening, size=size, device=device).finish()
+    deep = METHODS["deep-photo"](skies, evening, size=size, device=device).finish()
     yield "Deep photo style transfer: by segments, and locally affine in colour", [
-        ("content", content), ("style", evening), ("Deep Photo", deep),
+        ("content", skies), ("style", evening), ("Deep Photo", deep),
     ]  # fmt: skip
     row = [("style", style)]
     for count in (1, 3, 5):
