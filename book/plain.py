@@ -4,6 +4,7 @@ The lectures' sources are written in MyST, which the book understands and Jupyte
 a solution has to be folded all the same, also where its code is a cell of its own.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,7 +30,7 @@ def make_plain(cells: Iterable[NotebookNode], bibliography: Path) -> list[Notebo
     it runs a cell.) Raises ValueError for a directive or a role that has no plain form, and for what stands beside a
     solution-end; KeyError for a citation that the bibliography does not have.
     """
-    entries = parse_file(str(bibliography)).entries
+    entries = read_entries(bibliography)
     kept, solving = [], False
     for cell in cells:
         if cell.cell_type == "code":
@@ -50,6 +51,12 @@ def make_plain(cells: Iterable[NotebookNode], bibliography: Path) -> list[Notebo
             cell.source = text
         kept.append(cell)
     return kept
+
+
+@functools.cache
+def read_entries(bibliography: Path) -> dict[str, Entry]:
+    """The bibliography's entries, read once for all lectures."""
+    return parse_file(str(bibliography)).entries
 
 
 def directive(match: re.Match) -> str:

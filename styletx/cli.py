@@ -129,16 +129,10 @@ def _method(given: argparse.Namespace) -> int:
 
 def _make(name: str, pictures: dict, values: dict, output: str, device: str | None, progress: bool = True) -> int:
     output = images.check_writable(output)
-    for given in pictures.values():
-        for source in given if isinstance(given, list) else [given]:
-            given_file = Path(source).expanduser()
-            if (
-                source not in samples.names()
-                and given_file.exists()
-                and output.exists()
-                and output.samefile(given_file)
-            ):
-                raise ValueError(f"{output}: would overwrite a picture it is made from; choose another name")
+    inputs = [source for given in pictures.values() for source in (given if isinstance(given, list) else [given])]
+    files = [Path(source).expanduser() for source in inputs if source not in samples.names()]
+    if any(output.exists() and path.exists() and output.samefile(path) for path in files):
+        raise ValueError(f"{output}: would overwrite a picture it is made from; choose another name")
     carried = record(name, pictures, values)
     where = describe_device(device)  # an unknown one is refused before the work
     made = METHODS[name](**pictures, **values, device=device)

@@ -242,12 +242,10 @@ class Panel(widgets.VBox):
         return f"{self.name} of {', '.join(names)}" if names else self.name
 
     def _picked(self, picker: Picker, error: Exception | None) -> None:
-        if error is not None:
-            self._show_error(error)
+        wrong = error or next((p.error for p in self.pickers.values() if p.error), None)  # another may still be none
+        if wrong is not None:
+            self._show_error(wrong)
         elif hasattr(self, "_message"):
-            wrong = next((p.error for p in self.pickers.values() if p.error is not None), None)
-            if wrong is not None:  # another picture is still none
-                return self._show_error(wrong)
             self._message.value = ""
             if self._job is None and self.picture.value:
                 self._show_idle()

@@ -76,7 +76,6 @@ def test_the_graph_panel_by_click_and_by_keyboard(page, jupyterlab):
     clicked = page.evaluate(GRAPH)
     assert "column 16" in clicked  # of 64
     page.locator(".stx-set .noUi-handle:visible").first.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
     page.wait_for_function(MOVED, arg=clicked)
     assert "weights: row" in page.locator("svg[role=img]").get_attribute("aria-label")
     assert not errors
@@ -104,6 +103,7 @@ def test_the_mask_painter_in_three_ways(page, jupyterlab):
         page.wait_for_timeout(2000)
         if page.evaluate(OTHER, before):
             break
+    page.wait_for_function(OTHER, arg=before)
     listed = share(page, "second")
     assert f"({listed}" in regions.locator("option").first.inner_text()  # "region 1 (14 %)", with spaces of its own
 
