@@ -217,12 +217,13 @@ show(*[step.image for step in chosen], titles=[f"evaluation {s.evaluations}" for
 
 # %% [markdown]
 # The first pictures are small: a run goes *coarse to fine*, so that most evaluations are cheap and strokes
-# become large. The loss jumps where the picture is enlarged, because new detail has not been painted yet.
+# become large. The loss jumps where the picture is enlarged, because new detail has not been painted yet. The style
+# has two terms: *style*, from the layers that see colours and grain, and *strokes*, from the deeper ones.
 
 # %%
 figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
-for name, colour in (("content", CONTENT), ("style", STYLE)):
-    axis.semilogy([s.evaluations for s in steps], [s.losses[name] for s in steps], color=colour, lw=2)
+for name, colour, line in (("content", CONTENT, "-"), ("style", STYLE, "-"), ("strokes", STYLE, "--")):
+    axis.semilogy([s.evaluations for s in steps], [s.losses[name] for s in steps], line, color=colour, lw=2)
     axis.text(steps[-1].evaluations + 0.7, steps[-1].losses[name], name, color=colour, va="center")
 change = next(s.evaluations for s in steps if s.level == 1)
 axis.axvline(change, color="0.6", lw=1, ls=":")

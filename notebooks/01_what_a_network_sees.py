@@ -146,8 +146,9 @@ show(
 # where $u$ is a position, $q$ runs over the $3 \times 3$ places of the filter, and $\max(0, \cdot)$ is the
 # *ReLU*. $F^0$ is the picture with three channels, less a mean and divided by a deviation (0.45 and 0.25 for `mini`).
 # Our encoder `mini` has the layout of VGG-19 {cite:p}`simonyan2015very` at a fifth to a half of its width: blocks of such layers, with a halving of the
-# picture (*pooling*) between the blocks. It was trained to agree with VGG-19 at `relu1_1`, `relu2_1` and `relu3_1`,
-# and with a small copy of VGG-19 at `relu4_1` and `relu5_1`; it lies in the package.
+# picture (*pooling*) between the blocks. It began as a small copy of VGG-19 {cite:p}`wang2020collaborative`, which it
+# still follows at `relu4_1` and `relu5_1`, and was trained until the gradients of its losses pointed where VGG-19's do at
+# `relu1_1`, `relu2_1` and `relu3_1`; it lies in the package.
 
 # %%
 encoder = load_encoder("mini", normalised=True, device="cpu")  # small pictures: the CPU is enough
@@ -574,7 +575,7 @@ except ValueError as error:
 # | filters | as trained | mean activation 1 | mean activation 1 | `normalised=True`: the same |
 # | pooling | maximum | average | maximum, by default | maximum; `pooling="avg"` |
 # | padding | 1 pixel | not stated | 1 pixel of zeros | 1 pixel, mirrored |
-# | weights | ImageNet | ImageNet | ImageNet, rescaled | trained here to agree with VGG-19, the two deepest blocks with a small copy of it |
+# | weights | ImageNet | ImageNet | ImageNet, rescaled | a small copy of VGG-19, trained on here towards VGG-19 itself |
 #
 # `load_encoder("vgg19")` has the first column's layout with zeros as padding: its weights were trained anew by
 # torchvision, with a mean and a deviation of its own.

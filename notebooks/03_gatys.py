@@ -51,14 +51,11 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("six_paintings", "One photograph of a lighthouse, painted six times in the manner of six paintings")
+figure("six_paintings", "Six paintings; what each makes of one photograph of a lighthouse; and a part of that, larger")
 
 # %% [markdown]
 # One photograph in six paintings, each by `gatys(photo, painting, size=384, steps=250)`. Figures that take long
-# are kept with the course, and `make gallery` makes them again. These are the photo and the paintings:
-
-# %%
-figure("painters", "The photograph of the lighthouse, and the six paintings")
+# are kept with the course, and `make gallery` makes them again.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Two questions to a layer
@@ -125,7 +122,8 @@ show(content, style, run.best, titles=["content", "style", "ours"])
 # `Match` is a loss between the picture and a reference at some layers, `Energy` is asked of the picture alone, and
 # `synthesize` gives a *run*: an iterable of steps. (`keep_detail` is explained under *Coarse to fine* below.) A loss in
 # turn is a statistic of the features and a distance between two of them: `gram_loss` is
-# `Loss(gram, mean_squared, name="gram")`. `gatys(content, style, size=256, steps=120)` is this cell.
+# `Loss(gram, mean_squared, name="gram")`. `gatys(content, style, loss="gram", size=256, steps=120)` is this cell. (Without
+# `loss="gram"` it has one term more, and *What the mean hides* says why.)
 #
 # The losses here are *relative*: each layer is divided by what its loss would be if all features of the picture were 0,
 # the mean of $P^2$ for content and of $A^2$ for style. So a weight means the same at every size and with every encoder;
@@ -133,7 +131,7 @@ show(content, style, run.best, titles=["content", "style", "ours"])
 # dissolving.
 
 # %%
-first = next(gatys(content, style, size=256, steps=120))
+first = next(gatys(content, style, loss="gram", size=256, steps=120))
 assert abs(first.loss - steps[0].loss) < 1e-4 * first.loss
 
 wrong = Objective(Match(gram_loss, content, STYLE_LAYERS)).at(content.shape[-2:])  # the slide's target
@@ -186,6 +184,43 @@ figure("content_reconstruction", "The lighthouse, reconstructed from noise at la
 
 # %%
 figure("style_reconstruction", "Starry Night's texture, reconstructed from noise with one to five layers")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What the mean hides
+#
+# Let $\mu$ be the mean of the features at a layer, each channel's over all positions, and $\Sigma$ their covariance, both
+# divided by $M$. Write a feature as $f_k = \mu + (f_k - \mu)$; the mixed terms sum to zero, and
+#
+# $$\frac1M\sum_k f_k f_k^\top = \Sigma + \mu\mu^\top .$$
+#
+# So a Gram matrix says two things at once: how strongly each channel fires on average, and how they vary *together*. After
+# a ReLU nothing is negative, and every channel has a large mean. How much of $A$ is $\mu\mu^\top$? With the norms of the
+# two parts and their inner product,
+#
+# $$\lVert A\rVert^2 = \lVert\Sigma\rVert^2 + \lVert\mu\mu^\top\rVert^2 + 2\,\mu^\top\Sigma\,\mu .$$
+
+# %%
+rows = []
+for layer, F in load_encoder("mini", device="cpu")(style, STYLE_LAYERS).items():
+    A = gram(F)[0].double()
+    mu = F.double().mean((2, 3))[0]
+    sigma = A - torch.outer(mu, mu)
+    assert torch.allclose(sigma, torch.cov(F[0].flatten(1).double(), correction=0), atol=1e-6 * float(A.abs().max()))
+    parts = sigma.square().sum(), mu.square().sum() ** 2, 2 * mu @ sigma @ mu
+    assert torch.allclose(sum(parts), A.square().sum())
+    rows.append([layer, *(float(part / A.square().sum()) for part in parts)])
+table(rows, ["layer", "‖Σ‖² / ‖A‖²", "‖μμᵀ‖² / ‖A‖²", "2 μᵀΣμ / ‖A‖²"])
+
+# %% [markdown]
+# Relative to $\lVert A\rVert^2$, the deep layers' losses are mostly about their means: once these agree, what is left of
+# the loss is small, and so is its pull. But which channels fire together is what a stroke is. So `gatys` adds a second
+# term, *strokes*: the covariances at relu4_1 and relu5_1, relative to $\lVert\Sigma_A\rVert^2$, with a tenth of the
+# weight that the Gram matrices have there. That is enough. With covariances alone at these layers the strokes win, and
+# the photo is hard to find:
+
+# %%
+figure("gram_and_covariance", "The lighthouse and Starry Night; with Gram matrices alone; with covariances beside them; "
+       "with covariances alone at the deep layers")  # fmt: skip
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## α against β
@@ -570,7 +605,7 @@ assert 100 * style_factor / content_factor == 100 * side**4
 # | content layer | conv4_2, after the ReLU | after the ReLU | `relu3_1` and `relu4_2`, half each: here the name says which |
 # | style layers | conv1_1 … conv5_1, weights 1/5 | the same layers, weights 10³/N² | `relu1_1` … `relu5_1`, 1/5 each of a relative loss |
 # | content loss | ½ Σ | mean | mean, over that of the photo's features |
-# | style loss | Σ / (4N²M²) | mean, G divided by M | mean, G divided by M, over that of the painting's G |
+# | style loss | Σ / (4N²M²) | mean, G divided by M | mean, G divided by M, over that of the painting's G; beside it a little of the covariances at `relu4_1` and `relu5_1` |
 # | α/β | 5·10⁻⁴ to 5·10⁻³; here 10⁻³ | content 1, style 10³/N² for each layer | 1/50, relative |
 # | start | noise | content | content; `start="noise"` |
 # | sizes | one | 512, then 800 from the enlarged result | coarse to fine; `levels=1` |

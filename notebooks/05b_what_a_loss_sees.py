@@ -37,7 +37,8 @@ print("this lecture runs on", describe_device())
 figure("museum", "One photograph and one painting under thirteen style losses")
 
 # %% [markdown]
-# One photo, one painting, and every loss that `gatys(loss=...)` offers, with the same weight, each at its usual layers. They agree more than one would think:
+# One photo, one painting, and every loss that `gatys(loss=...)` offers (but its default, which is the first of them and a
+# little of the third, lecture 03), with the same weight, each at its usual layers. They agree more than one would think:
 # most of them compare *distributions of features*. What they see of a distribution differs, and that is this room.
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -14,9 +14,18 @@ from torch import Tensor
 from .control import colour_control, regions
 from .encoders import Encoder, load_encoder
 from .images import fit_size, noise_like, resize
-from .losses import CONVENTIONS, STYLE_LOSSES, Loss, content_loss, gram_loss, total_variation, value_range
+from .losses import (
+    CONVENTIONS,
+    STYLE_LOSSES,
+    Loss,
+    content_loss,
+    covariance_loss,
+    gram_loss,
+    total_variation,
+    value_range,
+)
 from .memory import check_memory
-from .objective import Energy, Match, Objective, View
+from .objective import Energy, Match, Objective, View, layer_weights
 from .options import Choice, Number, Picture, check_options
 from .samples import picture
 from .synthesis import Run, synthesize
@@ -25,7 +34,11 @@ from .wct import wct
 CONTENT_LAYERS = ("relu3_1", "relu4_2")  # relu4_2 alone, as in the paper, lets faces and windows dissolve
 PAPER_CONTENT_LAYER = "relu4_2"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+# What `gatys` takes unless told otherwise: Gram matrices, and beside them covariances at the deep layers, where strokes
+# are. There the mean carries nearly all of a Gram matrix G = Σ + μμᵀ, and with it the loss (lecture 03).
+STYLE_LOSS = "gram-covariance"
 STYLE_WEIGHT = 50.0
+STROKES = 0.1  # of a deep layer's weight: what its covariance counts beside its Gram matrix
 TV_WEIGHT = 0.1
 RANGE_WEIGHT = 10.0
 
@@ -55,7 +68,9 @@ def gatys(
     keep_colours: Annotated[
         str | None, Choice((None, "luminance", "matched"), help="whether and how the content's colours are kept")
     ] = None,
-    loss: Annotated[str, Choice(tuple(STYLE_LOSSES), help="what style is: the loss that compares it")] = "gram",
+    loss: Annotated[
+        str, Choice((STYLE_LOSS, *STYLE_LOSSES), help="what style is: the loss that compares it")
+    ] = STYLE_LOSS,
     start: Annotated[
         str | Tensor, Choice(("content", "noise", "style", "wct"), help="what the optimisation starts from")
     ] = "content",
@@ -77,9 +92,10 @@ def gatys(
 
     Weights are relative (see `styletx.objective`): they mean the same at every size and with every encoder.
     `recipe="paper"` instead takes the paper's raw losses, with α/β = 10⁻³, no total variation, a noise start and
-    one level, on VGG-19 with normalised filters and average pooling. `loss` names another statistic for the style
-    than Gram matrices, at its own layers unless `style_layers` says which (lectures 04 and 05). Pictures are samples'
-    names, paths or tensors.
+    one level, on VGG-19 with normalised filters and average pooling. By default the style is its Gram matrices
+    and, in blocks 4 and 5, its covariances, which are strokes; `loss="gram"` is the paper's, Gram matrices alone, and
+    other names are other statistics, each at its own layers unless `style_layers` says which (lectures 04 and 05).
+    Pictures are samples' names, paths or tensors.
 
     Several styles are mixed (`mix`), or each has its region of the content: a colour of `mask` for each, from dark to
     light. With one style, `style_mask` says where in it each region finds its style. A mask of another size is
@@ -99,8 +115,9 @@ def gatys(
         raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
     if content_layers is None:
         content_layers = PAPER_CONTENT_LAYER if recipe == "paper" else CONTENT_LAYERS
-    if style_layers is None:
-        style_layers = STYLE_LOSSES[loss][1]
+    if recipe == "paper" and loss == STYLE_LOSS:
+        loss = "gram"
+    parts = style_parts(loss, style_layers)
     content = picture(content, argument="content")
     styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
     where = regions(mask, style_mask, styles, mix)
@@ -113,7 +130,7 @@ def gatys(
         network = load_encoder(paper_encoder(encoder), pooling="avg", normalised=True, device=device)
         terms = [
             Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
-            Match(_raw(gram_loss, "style"), styles[0], style_layers, weight=1e3, scale=style_scale, name="style"),
+            Match(_raw(gram_loss, "style"), styles[0], parts["style"][1], weight=1e3, scale=style_scale, name="style"),
         ]
         objective, start = Objective(*terms, relative=False), "noise" if start == "content" else start
         levels = 1 if levels is None else levels
@@ -121,12 +138,13 @@ def gatys(
         network = load_encoder(encoder, pooling=pooling, device=device)
         objective = gatys_objective(
             content, styles, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
-            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=STYLE_LOSSES[loss][0],
-            mix=mix, where=where, view=view,
+            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=loss, mix=mix, where=where,
+            view=view,
         )  # fmt: skip
     check_side(network, "content", content, content_layers, 1)
     for one in styles:
-        check_side(network, "style", one, style_layers, STYLE_LOSSES[loss][0].least)
+        for part, layers in parts.values():
+            check_side(network, "style", one, layers, part.least)
     size_of = fit_size(*content.shape[-2:], longer=size)
     if keep_detail is None:
         keep_detail = start != "noise"
@@ -162,35 +180,47 @@ def check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: in
         raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {least}")
 
 
+def style_parts(
+    loss: str | Loss = STYLE_LOSS, layers: str | Iterable[str] | Mapping[str, float] | None = None
+) -> dict[str, tuple[Loss, dict[str, float]]]:
+    """{term: (loss, {layer: weight})}: one term for most losses, "style" and "strokes" for the default.
+
+    Without `layers`, a loss is asked at its own. The default takes Gram matrices at all layers, and covariances at
+    those of blocks 4 and 5, with a tenth of the weight. Raises ValueError for a loss that is not known.
+    """
+    if loss == STYLE_LOSS:
+        weights = layer_weights(STYLE_LAYERS if layers is None else layers)
+        deep = {n: STROKES * weight for n, weight in weights.items() if n.partition("_")[0][-1:] in "45"}
+        parts = {"style": (gram_loss, weights), "strokes": (covariance_loss, deep)}
+        return {term: part for term, part in parts.items() if part[1]}
+    if isinstance(loss, str):
+        if loss not in STYLE_LOSSES:
+            raise ValueError(f'loss: no style loss "{loss}"; there is {", ".join((STYLE_LOSS, *STYLE_LOSSES))}')
+        loss, own = STYLE_LOSSES[loss]
+        layers = own if layers is None else layers
+    return {"style": (loss, layer_weights(STYLE_LAYERS if layers is None else layers))}
+
+
 def gatys_objective(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
     *,
     content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYERS,
-    style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
+    style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
     content_weight: float = 1.0,
     style_weight: float = STYLE_WEIGHT,
     tv_weight: float = TV_WEIGHT,
     style_scale: float = 1.0,
-    loss: Loss = gram_loss,
+    loss: str | Loss = STYLE_LOSS,
     mix: Sequence[float] | None = None,
     where: tuple[Tensor, Tensor | None] | None = None,
     view: tuple[View, View] | None = None,
 ) -> Objective:
     """The objective of `gatys`: content + style + total variation + range, with relative weights."""
+    shared = dict(weight=style_weight, scale=style_scale, mix=mix, where=where, view=view)
     return Objective(
         Match(content_loss, content, content_layers, weight=content_weight, view=view, name="content"),
-        Match(
-            loss,
-            style,
-            style_layers,
-            weight=style_weight,
-            scale=style_scale,
-            name="style",
-            mix=mix,
-            where=where,
-            view=view,
-        ),
+        *(Match(part, style, at, name=term, **shared) for term, (part, at) in style_parts(loss, style_layers).items()),
         Energy(total_variation, weight=tv_weight),
         Energy(value_range, weight=RANGE_WEIGHT),
     )

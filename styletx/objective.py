@@ -28,6 +28,14 @@ FLOOR = 1e-8  # of a denominator: a reference without any variation has nothing 
 View = Callable[[Tensor], Tensor]
 
 
+def layer_weights(layers: str | Iterable[str] | Mapping[str, float]) -> dict[str, float]:
+    """{layer: weight} of a name, of several names (equal weights that add up to 1), or of such a mapping."""
+    if isinstance(layers, Mapping):
+        return dict(layers)
+    names = [layers] if isinstance(layers, str) else list(layers)
+    return {name: 1 / len(names) for name in names}
+
+
 @dataclass(frozen=True)
 class Match:
     """One loss between a picture and a reference, at some layers of an encoder.
@@ -56,10 +64,7 @@ class Match:
 
     def layer_weights(self) -> dict[str, float]:
         """{layer: weight}."""
-        if isinstance(self.layers, Mapping):
-            return dict(self.layers)
-        names = [self.layers] if isinstance(self.layers, str) else list(self.layers)
-        return {name: 1 / len(names) for name in names}
+        return layer_weights(self.layers)
 
     def references(self) -> list[Tensor]:
         """The references as a list, one for each region where there are regions."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from styletx import gatys, gram_loss, load, load_encoder, reconstruct_content, reconstruct_style
-from styletx.gatys import STYLE_LAYERS
+from styletx.gatys import STYLE_LAYERS, STYLE_WEIGHT, style_parts
 from styletx.images import noise_like, resize
 from styletx.losses import STYLE_LOSSES
 from styletx.options import Choice, Number, Picture, check_options, options
@@ -125,6 +125,38 @@ def test_the_papers_recipe_is_the_papers_objective(monkeypatch):
     assert step.losses["style"] == pytest.approx(1e3 * float(expected), rel=1e-3)
     with pytest.raises(ValueError, match="vgg16"):
         gatys(photo, style, recipe="paper", encoder="vgg16")
+
+
+def test_the_default_loss_is_gram_matrices_and_deep_covariances():
+    """Both terms by hand, with torch.cov, each layer relative to the painting's own; `loss="gram"` is the paper's."""
+    encoder = load_encoder("mini", device="cpu")
+    photo, style = resize(load("china"), (64, 96)), resize(load("mosaic"), (64, 96))
+    step = next(gatys(photo, style, size=96, steps=1, levels=1, encoder=encoder))
+    plain = next(gatys(photo, style, size=96, steps=1, levels=1, encoder=encoder, loss="gram"))
+    with torch.no_grad():
+        x, a = (encoder(image, STYLE_LAYERS) for image in (photo, style))
+    share, expected = STYLE_WEIGHT / 5, {"style": 0.0, "strokes": 0.0}
+    for layer in STYLE_LAYERS:
+        f, g = (value[layer][0].flatten(1).double() for value in (x, a))
+        grams = f @ f.T / f.shape[1], g @ g.T / g.shape[1]
+        covariances = torch.cov(f, correction=0), torch.cov(g, correction=0)
+        tenth = share / 10 if layer in ("relu4_1", "relu5_1") else 0.0
+        for name, weight, (mine, theirs) in (("style", share, grams), ("strokes", tenth, covariances)):
+            expected[name] += weight * float((mine - theirs).square().sum() / theirs.square().sum())
+    for name, value in expected.items():
+        assert step.losses[name] == pytest.approx(value, rel=1e-3)
+    assert plain.losses["style"] == pytest.approx(expected["style"], rel=1e-3) and "strokes" not in plain.losses
+
+
+def test_layers_named_keep_their_statistic():
+    parts = style_parts(layers={"relu2_2": 0.5, "relu4_2": 2.0})
+    assert {name: (loss.name, layers) for name, (loss, layers) in parts.items()} == {
+        "style": ("gram", {"relu2_2": 0.5, "relu4_2": 2.0}),
+        "strokes": ("covariance", {"relu4_2": 0.2}),
+    }
+    assert list(style_parts(layers="relu1_1")) == ["style"]
+    with pytest.raises(ValueError, match="gram-covariance"):
+        style_parts("grim")
 
 
 def test_options_are_read_from_the_signature():

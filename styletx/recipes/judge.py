@@ -1,7 +1,9 @@
 """How good is `mini`? python -m styletx.recipes.judge [--encoder mini ...] [--out FILE]
 
-Four judgements on pictures that it was never trained on (fetched by name where they are not in the cache):
+Five judgements on pictures that it was never trained on (fetched by name where they are not in the cache):
 
+slopes    what an optimisation follows: the gradient of one layer's Gram loss with respect to the picture, its cosine
+          with the teacher's, VGG-19 to relu3_1 and its small copy deeper.
 ranks     Spearman correlation of its Gram and content distances with VGG-19's, over all pairs of 21 pictures.
 gram      pictures stylised with it, judged with VGG-19: the Gram distance to the style over the photo's own.
 patches   the same pictures, judged without any network: sliced Wasserstein distance of 7×7 patches on a pyramid.
@@ -10,7 +12,9 @@ content   whose edges does the result have? Among all the photos the nearest mus
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +30,22 @@ from ..gatys import gatys
 from ..images import luminance, resize
 from ..losses import content_loss, gram_loss
 from ..samples import load
+from ..statistics import centred_gram, gram
 
+Statistic = Callable[[Tensor], Tensor]
+STATISTICS: dict[str, Statistic] = {"gram": gram, "covariance": partial(centred_gram, centre="channel")}
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 PHOTOS = tuple(f"kodak-{n:02d}" for n in (1, 3, 4, 5, 7, 8, 13, 15, 19, 21, 23, 24))
 PAINTINGS = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
 TEXTURES = ("brick", "grass", "gravel")
-PAIRS = (("kodak-23", "starry-night"), ("kodak-21", "great-wave"), ("kodak-15", "the-scream"),
-         ("kodak-03", "te-fare"), ("kodak-08", "etretat"))  # fmt: skip
+# Where the teacher is VGG-19 itself, and where it is the small network that `mini` began from.
+TEACHERS = {**dict.fromkeys(LAYERS, "vgg19-normalised"), "relu4_1": "vgg19-small", "relu5_1": "vgg19-small"}
+GRADIENT_PAIRS = (("kodak-21", "starry-night"), ("kodak-15", "great-wave"), ("kodak-04", "the-scream"),
+                  ("kodak-24", "te-fare"), ("kodak-07", "etretat"))  # fmt: skip
+# The six held-out paintings, two of them twice; faces, animals, buildings, landscapes, things.
+PAIRS = (("kodak-23", "starry-night"), ("kodak-21", "great-wave"), ("kodak-15", "the-scream"), ("kodak-03", "te-fare"),
+         ("kodak-08", "etretat"), ("kodak-04", "in-bed"), ("kodak-24", "starry-night"),
+         ("kodak-13", "great-wave"))  # fmt: skip
 
 
 @torch.no_grad()
@@ -67,14 +80,51 @@ def ranks(encoder: Encoder, judge: Encoder, names: Sequence[str]) -> dict[str, d
     return {kind: {n: float(spearmanr(mine[kind][n], theirs[kind][n])[0]) for n in LAYERS} for kind in mine}
 
 
+def slope(encoder: Encoder, image: Tensor, style: Tensor, layer: str, statistic: Statistic = gram) -> Tensor:
+    """The gradient of ‖S(x) − A‖²/‖A‖² at x = `image` (1, 3, H, W), S the statistic at that layer and A the style's."""
+    with torch.no_grad():
+        wanted = statistic(encoder(style, layer)[layer])
+    image = image.clone().requires_grad_(True)
+    loss = (statistic(encoder(image, layer)[layer]) - wanted).square().sum() / wanted.square().sum()
+    return torch.autograd.grad(loss, image)[0]
+
+
+def slope_cosines(encoders: dict[str, Encoder], pairs: Sequence[tuple[str, str]] = GRADIENT_PAIRS) -> dict:
+    """{encoder: {"gram" | "covariance": {layer: cosine}}} of each encoder's slopes and its teacher's.
+
+    At the photo of 192×288 pixels and at the photo with Gaussian noise of 0.1, the painting at equal area; means over
+    both and over the pairs.
+    """
+    teachers = {name: load_encoder(name, device="cpu") for name in set(TEACHERS.values())}
+    found = {name: {kind: dict.fromkeys(TEACHERS, 0.0) for kind in STATISTICS} for name in encoders}
+    generator = torch.Generator().manual_seed(0)
+    for content, style in pairs:
+        photo, painting = load(content), load(style)
+        photo = resize(photo, (192, 288) if photo.shape[-1] > photo.shape[-2] else (288, 192))
+        painting = _equal_area(painting, photo)
+        noisy = photo + 0.1 * torch.randn(photo.shape, generator=generator)
+        for (kind, statistic), layer, image in product(STATISTICS.items(), TEACHERS, (photo, noisy)):
+            theirs = slope(teachers[TEACHERS[layer]], image, painting, layer, statistic).flatten()
+            for name, encoder in encoders.items():
+                mine = slope(encoder, image, painting, layer, statistic).flatten()
+                found[name][kind][layer] += float(F.cosine_similarity(mine, theirs, 0)) / (2 * len(pairs))
+    return found
+
+
+def _equal_area(style: Tensor, image: Tensor) -> Tensor:
+    """The style with as many pixels as the image, in its own proportions."""
+    factor = (image.shape[-2] * image.shape[-1] / (style.shape[-2] * style.shape[-1])) ** 0.5
+    return resize(style, (round(style.shape[-2] * factor), round(style.shape[-1] * factor)))
+
+
 @torch.no_grad()
-def gram_ratio(judge: Encoder, result: Tensor, photo: Tensor, style: Tensor) -> dict[str, float]:
+def gram_ratio(
+    judge: Encoder, result: Tensor, photo: Tensor, style: Tensor, layers: Sequence[str] = LAYERS
+) -> dict[str, float]:
     """Gram distance of result and style over that of photo and style, at equal areas, per layer of the judge."""
-    height, width = result.shape[-2:]
-    factor = (height * width / (style.shape[-2] * style.shape[-1])) ** 0.5
-    style = resize(style, (round(style.shape[-2] * factor), round(style.shape[-1] * factor)))
-    seen = [judge(picture, LAYERS) for picture in (result, resize(photo, (height, width)), style)]
-    return {n: float(gram_loss(seen[0][n], seen[2][n]) / gram_loss(seen[1][n], seen[2][n])) for n in LAYERS}
+    photo, style = resize(photo, tuple(result.shape[-2:])), _equal_area(style, result)
+    seen = [judge(picture, layers) for picture in (result, photo, style)]
+    return {n: float(gram_loss(seen[0][n], seen[2][n]) / gram_loss(seen[1][n], seen[2][n])) for n in layers}
 
 
 @torch.no_grad()
@@ -86,10 +136,8 @@ def patch_ratio(result: Tensor, photo: Tensor, style: Tensor, directions: int = 
     """
     pyramid, generator = Laplacian(), torch.Generator().manual_seed(0)
     bands = [name for name in pyramid.layers if name.startswith("band")]
-    size = result.shape[-2:]
-    factor = (size[0] * size[1] / (style.shape[-2] * style.shape[-1])) ** 0.5
-    style = resize(style, (round(style.shape[-2] * factor), round(style.shape[-1] * factor)))
-    seen = [pyramid(picture, bands) for picture in (result, resize(photo, size), style)]
+    photo, style = resize(photo, tuple(result.shape[-2:])), _equal_area(style, result)
+    seen = [pyramid(picture, bands) for picture in (result, photo, style)]
     axes = torch.randn(directions, 3 * 49, generator=generator)
     axes = axes / axes.norm(dim=1, keepdim=True)
     ratios = []
@@ -123,20 +171,30 @@ def _edges(image: Tensor) -> np.ndarray:
     return np.hypot(sobel(grey, 0), sobel(grey, 1))
 
 
-def stylisations(encoder: str | Encoder, judge: Encoder, size: int = 384, steps: int = 200, **options) -> list[dict]:
-    """`gatys` with its defaults on the five pairs, each judged three ways."""
+def stylisations(
+    encoder: str | Encoder, size: int = 384, pairs: Sequence[tuple[str, str]] = PAIRS, **options
+) -> list[dict]:
+    """`gatys` with its defaults on the pairs, each judged by both teachers, by patches, and by whose edges it has."""
+    judges: dict[str, list[str]] = {}
+    for layer, name in TEACHERS.items():
+        judges.setdefault(name, []).append(layer)
+    teachers = {name: load_encoder(name, device="cpu") for name in judges}
     rows = []
-    for content, style in PAIRS:
-        result = gatys(content, style, encoder=encoder, size=size, steps=steps, device="cpu", **options).finish(
-            progress=False
-        )
-        photo, painting = load(content), load(style)
-        ratio = gram_ratio(judge, result, photo, painting)
+    for content, style in pairs:
+        result = gatys(content, style, encoder=encoder, size=size, device="cpu", **options).finish(progress=False)
+        photo, painting, ratio = load(content), load(style), {}
+        for name, layers in judges.items():
+            ratio |= gram_ratio(teachers[name], result, photo, painting, layers)
         rows.append({
-            "content": content, "style": style, **ratio, "gram": float(np.mean(list(ratio.values()))),
+            "content": content, "style": style, **ratio, "gram": float(np.mean([ratio[layer] for layer in LAYERS])),
             "patches": patch_ratio(result, photo, painting), "nearest": nearest_photo(result), "picture": result,
         })  # fmt: skip
     return rows
+
+
+def means(rows: list[dict]) -> dict[str, float]:
+    """The means over the pairs."""
+    return {key: float(np.mean([row[key] for row in rows])) for key in ("gram", "patches", *TEACHERS)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -144,16 +202,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--encoder", nargs="+", default=["mini", "vgg19-small"])
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args(arguments)
-    judge, found = load_encoder("vgg19-normalised", device="cpu"), {}
-    for name in options.encoder:
-        encoder = load_encoder(name, device="cpu")
-        everything = ranks(encoder, judge, PHOTOS + PAINTINGS + TEXTURES)
-        photos = ranks(encoder, judge, PHOTOS)
-        rows = stylisations(encoder, judge)
+    judge = load_encoder("vgg19-normalised", device="cpu")
+    encoders, found = {name: load_encoder(name, device="cpu") for name in options.encoder}, {}
+    cosines = slope_cosines(encoders)
+    for name, encoder in encoders.items():
+        rows = stylisations(encoder)
         for row in rows:
             row.pop("picture")
-        means = {key: float(np.mean([row[key] for row in rows])) for key in ("gram", "patches", *LAYERS)}
-        found[name] = {"ranks": everything, "ranks of photos": photos, "pairs": rows, "means": means}
+        found[name] = {
+            "slopes": cosines[name],
+            "ranks": ranks(encoder, judge, PHOTOS + PAINTINGS + TEXTURES),
+            "ranks of photos": ranks(encoder, judge, PHOTOS),
+            "pairs": rows,
+            "means": means(rows),
+        }
         print(name, json.dumps(found[name], indent=1))
     if options.out:
         options.out.write_text(json.dumps(found, indent=1))

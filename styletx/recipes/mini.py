@@ -1,28 +1,27 @@
 """How `mini` was made: python -m styletx.recipes.mini --photos DIR --paintings DIR
 
-A narrow VGG-19 is distilled from VGG-19 itself (relu1_1, relu2_1, relu3_1: `vgg19-normalised`) and from a
-small one with its linear map back to VGG-19's channels (relu4_1, relu5_1: `vgg19-small`). Six things are asked of it:
+What an optimisation follows is not a distance but its gradient, and a deep network learnt from nothing has gradients of
+its own, however near its features come to the teacher's. So `mini` begins as `vgg19-small`, a sixteen times smaller
+VGG-19 (Wang et al. 2020): its own weights where a channel ever fires, and new channels that start by changing nothing
+where it has none (about a third of its channels never fire) and where blocks 2 and 3 are wider. Then all of it learns:
 
-kernel    the matrix of inner products between positions. Gram and MMD see nothing else, so `mini`'s Gram is VGG's.
-gram      the Gram distance of every pair in a batch, in logarithms: small ones count as much as large ones.
-energy    the size of each picture's Gram matrix at relu3_1, up to one common factor: sharp against soft pictures.
-features  VGG's features by a linear map of its own.
-pixels    the picture itself, read off relu4_1 and relu5_1 by a linear map (its error in logarithms, as a PSNR is):
-          what cannot be decoded cannot serve whitening and colouring.
-alive     every channel reaches above zero somewhere in the batch: kernels alone are matched with few deep channels.
+slopes    the gradient of the Gram loss with respect to the picture, its direction as VGG-19's at relu1_1, relu2_1 and
+          relu3_1 (`vgg19-normalised`): plain and centred, at photos and paintings, at noise, and half-way to a style.
+deep      the same at relu4_1 and relu5_1 with `vgg19-small` itself as the teacher: there it only has to stay right.
+held      its features there stay those that it began with, up to one factor for each layer.
+gram      Gram distances of all pairs in a batch, in logarithms up to a common factor: small ones count as much.
+content   the same of content distances.
+energy    the size of each picture's Gram matrix, up to a common factor.
 
-It learns in two parts, one after the other. The *trunk*, up to relu3_1, learns from VGG-19 itself. Then the *deep*
-layers learn from the small network, on a trunk that stands still: what they want must not cost the trunk anything.
-
-Some of what it sees are no photos: paintings, disturbed pictures, and pictures which are being stylised *with the
-student itself* while it learns. Those are what an optimisation looks at half-way, and where a student and its
-teacher come apart first. Photos and paintings are seen sharper, paler, more vivid and greyer than they are, and as
-collages of pictures at half their size, because the kernels of sharp pictures are the largest, and the photos it
-learns from are soft.
+How much a channel counts in a layer's Gram matrix is learnt apart from what the next layer makes of it: a factor per
+channel, which is multiplied into its convolution at the end and divided out of the next one.
 """
 
 import argparse
+import copy
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,20 +31,23 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .. import samples
-from ..encoders import WEIGHTS, Encoder, load_encoder
+from ..encoders import WEIGHTS, Encoder, load_encoder, mini_encoder
 from ..images import read, resize
-from ..statistics import gram
+from ..statistics import centred_gram, gram
 from ..training import fit
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TRUE_LAYERS, DEEP_LAYERS = LAYERS[:3], LAYERS[3:]  # where the teacher is VGG-19 itself, and where the small one
-# relu3_1 is the hardest to learn (96 channels for VGG-19's 256), and strokes live there.
-WEIGHT = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 3.0, "relu4_1": 1.0, "relu5_1": 1.0}
-TEACHER_CHANNELS = (64, 128, 256, 512, 512)
+# How often each layer's slope is looked at: relu3_1 is the hardest to learn, and strokes live there.
+OFTEN = {"relu1_1": 0.18, "relu2_1": 0.27, "relu3_1": 0.55}
+# So that no term drowns another in the gradient: those of the deep layers are the steepest by far.
+WEIGHTS_OF_TERMS = {"slopes": 3.0, "deep": 0.3, "held": 1.0, "gram": 1.0, "content": 3.0, "energy": 0.3}
+FAINT = {"relu2_1": 0.3, "relu3_1": 0.3, "relu4_1": 0.03, "relu5_1": 0.03}  # the size at which new channels begin
+SILENT = 1e-3  # of its layer's mean activation: what fires less is taken not to fire at all
+STATISTICS = (gram, partial(centred_gram, centre="channel"))
 # Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
 HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
-CROP, POSITIONS = 128, 1024
-PIXELS = 1.0  # weight of the term at each deep layer
+CROP, BATCH = 128, 4
 
 
 def folder_pictures(folder: Path, short: int, progress: str) -> list[Tensor]:
@@ -143,14 +145,15 @@ def varied(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(draw() < 0.2, contrast.mean(1, keepdim=True), contrast)
 
 
-class Stylised:
-    """A store of crops in the middle of being stylised with the student, a few Adam steps at every visit."""
+class Walks:
+    """A store of pictures on their way from a photo to a painting's style: each visit may take them a step further."""
 
-    def __init__(self, pictures: Pictures, count: int = 32, life: int = 20):
-        shape = (count, 3, CROP, CROP)
-        self.pictures, self.life = pictures, life
-        self.state = {name: torch.zeros(shape) for name in ("image", "style", "first", "second")}
-        self.state["age"] = torch.full((count,), life)  # all of them begin anew at their first visit
+    STEP, AGAIN = 0.02, 0.4  # root mean square of a step; how often a visit begins a new walk
+
+    def __init__(self, pictures: Pictures, count: int = 32):
+        self.pictures = pictures
+        self.state = {name: torch.zeros(count, 3, CROP, CROP) for name in ("image", "style")}
+        self.state["begun"] = torch.zeros(count, dtype=torch.bool)
 
     def state_dict(self) -> dict:
         return self.state
@@ -158,157 +161,145 @@ class Stylised:
     def load_state_dict(self, state: dict) -> None:
         self.state = state
 
-    def visit(self, student: Encoder, count: int, steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Take `count` of them a few steps further; their pictures now, and the styles they are led to."""
-        chosen = torch.randperm(len(self.state["age"]), generator=generator)[:count]
-        for index in chosen.tolist():
-            if self.state["age"][index] >= self.life:
-                self.state["image"][index] = self.pictures.photo_batch(1, generator)[0]
-                self.state["style"][index] = self.pictures.painting_batch(1, generator)[0]
-                self.state["first"][index] = self.state["second"][index] = 0
-                # Their ages are spread, so that a visit meets young and old ones alike.
-                self.state["age"][index] = int(torch.randint(0, 3, (), generator=generator))
-        device = next(student.parameters()).device
-        image, style, first, second = (self.state[n][chosen].to(device) for n in ("image", "style", "first", "second"))
-        with torch.no_grad():
-            targets = {layer: gram(value) for layer, value in student(style, TRUE_LAYERS).items()}
-        for step in range(steps):
-            image.requires_grad_(True)
-            grams = {layer: gram(value) for layer, value in student(image, TRUE_LAYERS).items()}
-            loss = sum(
-                ((grams[n] - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2))).sum()
-                for n, wanted in targets.items()
-            )
-            (slope,) = torch.autograd.grad(loss, image)
-            with torch.no_grad():
-                done = (self.state["age"][chosen] * steps + step + 1).view(-1, 1, 1, 1).to(device)
-                first = 0.9 * first + 0.1 * slope
-                second = 0.99 * second + 0.01 * slope.square()
-                mean, spread = first / (1 - 0.9**done), second / (1 - 0.99**done)
-                image = image.detach() - 0.03 * mean / (spread.sqrt() + 1e-12)
-        for name, value in (("image", image), ("first", first), ("second", second)):
-            self.state[name][chosen] = value.cpu()
-        self.state["age"][chosen] += 1
-        return image, style
+    def visit(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """`count` of them: where they stand in the store, the pictures as they are now, and the styles they go to."""
+        chosen = torch.randperm(len(self.state["begun"]), generator=generator)[:count]
+        again = torch.rand(count, generator=generator) < self.AGAIN
+        for index in chosen[again | ~self.state["begun"][chosen]].tolist():
+            self.state["image"][index] = _lively(self.first, generator)
+            self.state["style"][index] = _lively(partial(self.pictures.painting_batch, 1), generator)
+            self.state["begun"][index] = True
+        return chosen, self.state["image"][chosen], self.state["style"][chosen]
 
-
-class Teacher:
-    """VGG-19's features at the five layers, each scaled to mean square 1."""
-
-    def __init__(self, device: torch.device):
-        # bfloat16 and channels_last: a third of the time on a CPU, and its rounding is far below what is learnt.
-        self.true = load_encoder("vgg19-normalised", device=device).bfloat16().to(memory_format=torch.channels_last)
-        self.small = load_encoder("vgg19-small", device=device).bfloat16().to(memory_format=torch.channels_last)
-        state = torch.load(samples.fetch("weights/vgg19-small/encoder5.pth"), map_location=device, weights_only=True)
-        # The small network was trained with these linear maps back to VGG-19's 512 channels.
-        self.maps = {
-            n: [state["model"][f"conv{n[4]}1_aux.{part}"].bfloat16() for part in ("weight", "bias")] for n in LAYERS[3:]
-        }
-        self.scale: dict[str, Tensor] = {}
-
-    @torch.no_grad()
-    def __call__(self, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        image = image.bfloat16().contiguous(memory_format=torch.channels_last)
-        if layers == TRUE_LAYERS:
-            features = self.true(image, layers)
+    def first(self, generator: torch.Generator) -> Tensor:
+        """Where a walk begins: mostly a photo, sharp or soft, else a painting or noise; half of them with noise."""
+        kind, noisy, size = torch.rand(3, generator=generator).tolist()
+        if kind < 0.1:
+            return disturb(torch.full((1, 3, CROP, CROP), 0.5), generator).clamp(0, 1)
+        if kind < 0.25:
+            image = self.pictures.painting_batch(1, generator)
         else:
-            features = {n: F.conv2d(f, *self.maps[n]).relu() for n, f in self.small(image, layers).items()}
-        features = {n: value.float() for n, value in features.items()}
-        for name, value in features.items():
-            self.scale.setdefault(name, value.square().mean().rsqrt())
-        return {n: value * self.scale[n] for n, value in features.items()}
+            image = (self.pictures.collage_batch if kind < 0.6 else self.pictures.photo_batch)(1, generator)
+        image = varied(image, generator)
+        noise = torch.randn(image.shape, generator=generator)
+        return (image + 0.15 * size * noise).clamp(0, 1) if noisy < 0.5 else image
+
+    def step(self, chosen: Tensor, slopes: Tensor) -> None:
+        """Down the slope, by the same length for every picture."""
+        size = slopes.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-20)
+        self.state["image"][chosen] = (self.state["image"][chosen] - self.STEP * slopes / size).clamp(0, 1)
 
 
-def quiet_channels(before_relu: dict[str, Tensor]) -> Tensor:
-    """Mean shortfall of channels whose highest value in the batch stays below half the layer's root mean square."""
-    shortfalls = []
-    for value in before_relu.values():
-        size = value.detach().square().mean().sqrt()
-        shortfalls.append((0.5 - value.amax((0, 2, 3)) / size.clamp(min=1e-6)).clamp(min=0).mean())
-    return torch.stack(shortfalls).sum()
+def _lively(draw: Callable[[torch.Generator], Tensor], generator: torch.Generator) -> Tensor:
+    """A picture that is not all one colour (3, H, W): a flat one has no style to go to or to come from."""
+    for _ in range(20):
+        picture = draw(generator)[0]
+        if float(picture.std((1, 2)).mean()) > 0.04:
+            break
+    return picture
 
 
-def stride(layer: str) -> int:
-    """Pixels from one position of the layer to the next."""
-    return 2 ** (int(layer[4]) - 1)
+@torch.no_grad()
+def begin(pictures: Tensor, generator: torch.Generator) -> Encoder:
+    """`mini` as it starts: `vgg19-small`'s channels that fire on the pictures, and new ones that change nothing.
 
-
-class Reader(nn.Module):
-    """The picture from 3×3 positions of a layer: the linear map with the least squared error over the last pictures.
-
-    It is solved for, not learnt (sums that forget a fiftieth of themselves at each batch): always the best there is.
+    Where more channels fire than a layer of `mini` has (in relu4_4), the faintest are left behind. A layer's old
+    channels see only old ones. New ones see all there are: as VGG-19's filters, as well as least squares can tell them
+    from the layer before, where VGG-19 teaches, else at random. At the layers whose Gram matrices are followed they
+    start faint.
     """
+    small, true = (load_encoder(name, device="cpu") for name in ("vgg19-small", "vgg19-normalised"))
+    student = mini_encoder()
+    relus = [name for name in student.layers if name.startswith("relu")]
+    seen = small(pictures, relus)
+    taught = true(pictures[::2], [name for name in true.layers if name.startswith("conv")])
+    # Its own first step (BGR from 0 to 255) goes into the first convolution, behind `mini`'s: x = std·z + mean.
+    first, prepare = small.steps["conv1_1"], student.prepare
+    colours = small.prepare.weight[:, :, 0, 0] * prepare.std.flatten()
+    shift = small.prepare.weight[:, :, 0, 0] @ prepare.mean.flatten() + small.prepare.bias
+    first.bias.add_(torch.einsum("oikl,i->o", first.weight, shift))
+    first.weight.copy_(torch.einsum("oikl,ic->ockl", first.weight, colours))
 
-    def __init__(self, channels: int, stride: int):
-        super().__init__()
-        inputs, outputs = 9 * channels + 1, 3 * stride**2
-        self.stride, self.age = stride, 0
-        for name, shape in (("square", (inputs, inputs)), ("product", (inputs, outputs)), ("map", (inputs, outputs))):
-            self.register_buffer(name, torch.zeros(shape))
-
-    def forward(self, features: Tensor, image: Tensor) -> Tensor:
-        """The picture that is read off features (B, C, h, w), after learning from this very pair."""
-        patches = F.unfold(F.pad(features, (1,) * 4, mode="replicate"), 3).transpose(1, 2)
-        given = F.pad(patches, (0, 1), value=1.0)
-        self.see(given.detach().flatten(0, 1), F.pixel_unshuffle(image, self.stride).flatten(2).transpose(1, 2))
-        return F.pixel_shuffle((given @ self.map).transpose(1, 2).unflatten(2, features.shape[-2:]), self.stride)
-
-    @torch.no_grad()
-    def see(self, given: Tensor, wanted: Tensor) -> None:
-        self.square.mul_(0.98).addmm_(given.T, given)
-        self.product.mul_(0.98).addmm_(given.T, wanted.flatten(0, 1))
-        if self.age % 10 == 0:
-            square = self.square.double()
-            square.diagonal().add_(1e-4 * square.diagonal().mean())
-            self.map.copy_(torch.linalg.solve(square, self.product.double()))
-        self.age += 1
+    before = torch.arange(3)
+    for relu in relus:
+        name = relu.replace("relu", "conv")
+        old, new = small.steps[name], student.steps[name]
+        means = seen[relu].mean((0, 2, 3))
+        kept = means.argsort(descending=True)[: min(int((means >= SILENT * means.mean()).sum()), new.out_channels)]
+        count, more = len(kept), new.out_channels - len(kept)
+        new.weight[:count], new.bias[:count] = 0, old.bias[kept]
+        new.weight[:count, : len(before)] = old.weight[kept][:, before]
+        if more:
+            if name in taught:
+                below = student(pictures[::2], student.layers[student.layers.index(name) - 1])
+                weight, bias = told_apart(next(iter(below.values())), taught[name], more, generator)
+                new.weight[count:], new.bias[count:] = weight, bias
+            else:
+                new.weight[count:] = torch.randn(new.weight[count:].shape, generator=generator)
+                new.bias[count:] = 0
+            _scaled(student, pictures, relu, torch.arange(count, new.out_channels))
+        before = kept
+    return settle(student, pictures)
 
 
-class Heads(nn.Module):
-    """What only the training needs: a linear map and a scale per layer, and two readers of the picture."""
+def told_apart(below: Tensor, wanted: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Weights (count, C, 3, 3) and biases that give `count` of the wanted channels from features (B, C, h, w) below.
+
+    The channels are those that least squares, with a small ridge, tells best on a sample of positions.
+    """
+    patches = F.unfold(F.pad(below, (1,) * 4, mode="reflect"), 3).transpose(1, 2).flatten(0, 1)
+    values = wanted.flatten(2).transpose(1, 2).flatten(0, 1)
+    some = torch.randperm(len(patches), generator=generator)[:20000]
+    given, values = F.pad(patches[some], (0, 1), value=1.0).double(), values[some].double()
+    square = given.T @ given
+    square.diagonal().add_(1e-4 * square.diagonal().mean())
+    found = torch.linalg.solve(square, given.T @ values)
+    missed = (given @ found - values).square().mean(0) / values.var(0)
+    best = found[:, missed.argsort()[:count]].T.float()
+    return best[:, :-1].unflatten(1, (-1, 3, 3)), best[:, -1]
+
+
+def slopes(
+    features: Tensor, wanted: Tensor, image: Tensor, statistic=gram, create_graph: bool = False
+) -> Tensor:
+    """The gradient of Σ_b ‖S(f_b) − A_b‖²/‖A_b‖² with respect to the pictures (B, 3, H, W) that f comes from."""
+    loss = (statistic(features) - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2)).clamp(min=1e-20)
+    return torch.autograd.grad(loss.sum(), image, create_graph=create_graph, retain_graph=True)[0]
+
+
+def apart(mine: Tensor, theirs: Tensor) -> Tensor:
+    """1 − cosine, the mean over a batch of slopes; short slopes count less, because theirs turn at the least change."""
+    mine, theirs = mine.flatten(1), theirs.flatten(1)
+    length = mine.detach().norm(dim=1)
+    weight = (length / length.mean().clamp(min=1e-20)).clamp(max=1)
+    return (weight * (1 - F.cosine_similarity(mine, theirs, 1))).mean()
+
+
+class Gauge(nn.Module):
+    """A positive factor per channel of the layers that VGG-19 teaches (see this module's first lines)."""
+
+    SPEED = 10.0  # how much faster than a weight a factor's logarithm learns
 
     def __init__(self, student: Encoder):
         super().__init__()
-        widths = [student.channels(layer) for layer in LAYERS]
-        self.maps = nn.ModuleDict(
-            {n: nn.Linear(w, t) for n, w, t in zip(LAYERS, widths, TEACHER_CHANNELS, strict=True)}
-        )
-        self.log_scale = nn.ParameterDict({n: nn.Parameter(torch.zeros(())) for n in LAYERS})
-        self.readers = nn.ModuleDict({n: Reader(w, stride(n)) for n, w in zip(DEEP_LAYERS, widths[3:], strict=True)})
+        self.logs = nn.ParameterDict({n: nn.Parameter(torch.zeros(student.channels(n))) for n in TRUE_LAYERS})
+
+    def __call__(self, layer: str, features: Tensor) -> Tensor:
+        return features * self.factors(layer).view(1, -1, 1, 1) if layer in self.logs else features
+
+    def factors(self, layer: str) -> Tensor:
+        return (self.SPEED * self.logs[layer]).exp()
 
     @torch.no_grad()
-    def fit_scales(self, mine: dict[str, Tensor]) -> None:
-        """Start from scales that make the student's features as large as the teacher's: mean square 1."""
-        for name, value in mine.items():
-            self.log_scale[name].fill_(-0.5 * value.square().mean().log())
-
-
-def distillation_terms(
-    mine: dict, theirs: dict, image: Tensor, heads: Heads, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """The first four terms of this module's first lines, each summed over the layers of `mine`."""
-    terms = dict.fromkeys(("kernel", "gram", "features"), 0.0)
-    for name in mine:
-        scale = heads.log_scale[name].exp()
-        student, teacher = mine[name] * scale, theirs[name]
-        height, width = teacher.shape[-2:]
-        chosen = torch.randperm(height * width, generator=generator)[: POSITIONS // len(image)].to(image.device)
-        rows, columns = chosen // width, chosen % width
-        cloud, target = (value[:, :, rows, columns].transpose(0, 1).flatten(1) for value in (student, teacher))
-        kernel, wanted = cloud.T @ cloud, target.T @ target
-        terms["kernel"] += WEIGHT[name] * (kernel - wanted).square().sum() / wanted.square().sum()
-
-        ours, true = (_pair_distances(gram(value)) for value in (student, teacher))
-        floor = 1e-3 * true.mean()
-        gap = (ours + floor).log() - (true + floor).log()
-        terms["gram"] += 0.3 * WEIGHT[name] * F.smooth_l1_loss(gap, torch.zeros_like(gap), beta=0.5)
-
-        guess = heads.maps[name](cloud.T)
-        terms["features"] += 0.1 * (guess - target.T).square().sum() / target.square().sum()
-    for name in (n for n in DEEP_LAYERS if n in mine):
-        error = (heads.readers[name](mine[name], image) - image).square().mean((1, 2, 3))
-        terms["pixels"] = terms.get("pixels", 0.0) + PIXELS * (error + 1e-4).log().mean()
-    return terms
+    def fold(self, student: Encoder) -> None:
+        """Into the convolutions, so that the layers behind see what they saw: ReLU commutes with positive factors."""
+        for layer in self.logs:
+            name, factors = layer.replace("relu", "conv"), self.factors(layer)
+            after = student.layers[student.layers.index(layer) + 1]
+            student.steps[name].weight.mul_(factors.view(-1, 1, 1, 1))
+            student.steps[name].bias.mul_(factors)
+            student.steps[after].weight.div_(factors.view(1, -1, 1, 1))
+            self.logs[layer].zero_()
 
 
 def size_terms(ours: Tensor, true: Tensor) -> dict[str, Tensor]:
@@ -321,7 +312,7 @@ def size_terms(ours: Tensor, true: Tensor) -> dict[str, Tensor]:
         (mine + low).log() - (theirs + low).log()
         for (mine, theirs), low in ((pairs, floor), (traces, 1e-12), (norms, 1e-12))
     ]
-    pair, trace, norm = (gap.var(correction=0) for gap in gaps)
+    pair, trace, norm = (_spread(gap) for gap in gaps)
     return {"gram": pair, "energy": 5 * trace + 1.25 * norm}
 
 
@@ -332,6 +323,51 @@ def _pair_distances(grams: Tensor) -> Tensor:
     norms = inner.diagonal()
     first, second = torch.triu_indices(len(grams), len(grams), offset=1)
     return (norms[first] + norms[second] - 2 * inner[first, second]).clamp(min=0)
+
+
+def content_term(mine: Tensor, theirs: Tensor) -> dict[str, Tensor]:
+    """How far squared distances of all pairs of pictures are from the teacher's, up to a common factor."""
+    ours, true = (_pair_distances(value.flatten(1)) for value in (mine, theirs.detach()))
+    return {"content": _spread((ours + 1e-12).log() - (true + 1e-12).log())}
+
+
+def _spread(gaps: Tensor) -> Tensor:
+    """Their variance, but that a gap of more than 1 from the mean counts by its size, not by its square."""
+    off = gaps - gaps.mean()
+    return 2 * F.smooth_l1_loss(off, torch.zeros_like(off))
+
+
+@torch.no_grad()
+def revive(student: Encoder, pictures: Tensor, generator: torch.Generator) -> Encoder:
+    """Channels that hardly fire on the pictures begin anew: random filters, faint, which no later layer hears."""
+    for relu in [name for name in student.layers if name.startswith("relu")]:
+        means = student(pictures, relu)[relu].mean((0, 2, 3))
+        dead = (means < SILENT * means.mean()).nonzero().flatten()
+        if not len(dead):
+            continue
+        convolutions = [name for name in student.layers if name.startswith("conv")]
+        after = [name for name in convolutions if student.layers.index(name) > student.layers.index(relu)][:1]
+        for name in after:
+            student.steps[name].weight[:, dead] = 0
+        step = student.steps[relu.replace("relu", "conv")]
+        drawn = torch.randn(step.weight[dead].shape, generator=generator)
+        step.weight[dead], step.bias[dead] = drawn.to(step.weight.device), 0
+        _scaled(student, pictures, relu, dead)
+    return student
+
+
+@torch.no_grad()
+def _scaled(student: Encoder, pictures: Tensor, relu: str, new: Tensor) -> None:
+    """Gives new channels the mean that they begin with (see FAINT); what never fires gets its sign turned first."""
+    step = student.steps[relu.replace("relu", "conv")]
+    for _ in range(2):
+        means = student(pictures, relu)[relu].mean((0, 2, 3))
+        old = torch.ones_like(means, dtype=torch.bool)
+        old[new] = False
+        factor = FAINT.get(relu, 1.0) * means[old].mean() / means[new].mean().clamp(min=1e-12)
+        factors = torch.where(means[new] > 0, factor, -1.0)
+        step.weight[new] *= factors.view(-1, 1, 1, 1)
+        step.bias[new] *= factors
 
 
 @torch.no_grad()
@@ -357,95 +393,109 @@ def save(student: Encoder, path: Path) -> None:
 
 
 class Learner:
-    """The student with its teachers, heads and pictures: one part of it learns at a time."""
+    """The student with its teachers and pictures."""
 
     def __init__(self, student: Encoder, pictures: Pictures, device: torch.device, seed: int):
-        self.student, self.pictures, self.device, self.seed = student, pictures, device, seed
-        self.heads, self.teacher = Heads(student).to(device), Teacher(device)
-        self.stylised = Stylised(pictures)
+        self.device, self.seed, self.walks = device, seed, Walks(pictures)
+        self.beginning = copy.deepcopy(student)  # what it has to hold
+        self.student, self.gauge = student.requires_grad_(True), Gauge(student).to(device)
+        self.true = load_encoder("vgg19-normalised", device=device)
 
-    def learn(self, layers: tuple[str, ...], steps: int, rate: float, checkpoint: Path) -> None:
-        """Train the convolutions that only these layers need, from the checkpoint if there is one."""
-        student, heads = self.student, self.heads
-        names = [n for n in student.layers if n.startswith("conv")]
-        names = [n for n in names if (n <= "conv3_1") == (layers == TRUE_LAYERS)]
-        student.requires_grad_(False)
-        for name in names:
-            student.steps[name].requires_grad_(True)
-        watched, hardest = [n for n in names if n != "conv1_1"], TRUE_LAYERS[-1]
-        draw = torch.Generator().manual_seed(self.seed)
-        first = torch.cat([self.pictures.photo_batch(8, draw), self.pictures.painting_batch(8, draw)]).to(self.device)
-        with torch.no_grad():
-            heads.fit_scales(student(first, layers))
-        self.teacher(first, layers)  # its scales are set by the first pictures it sees
+    def losses(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """The terms at one shallow and one deep layer, drawn, on a batch of walks and the styles they go to."""
+        chosen, image, style = (
+            value.to(self.device, memory_format=torch.channels_last) if value.dim() == 4 else value
+            for value in self.walks.visit(BATCH, generator)
+        )
+        image.requires_grad_(True)
+        draw = torch.rand(5, generator=generator).tolist()
+        shallow = TRUE_LAYERS[int(torch.tensor(list(OFTEN.values())).multinomial(1, generator=generator))]
+        deep = DEEP_LAYERS[draw[0] < 0.65]  # relu5_1 is the first to lose its way
+        near, far = (STATISTICS[number < 0.5] for number in draw[1:3])
+        upto = TRUE_LAYERS[: TRUE_LAYERS.index(shallow) + 1]
 
-        def losses(generator: torch.Generator) -> dict[str, Tensor]:
-            image = self.batch(generator)
-            theirs = self.teacher(image, layers)
-            mine = student(image, [*layers, *watched])
-            terms = distillation_terms({n: mine[n] for n in layers}, theirs, image, heads, generator)
-            if hardest in mine:  # neither the first picture, which is being stylised, nor the last, disturbed
-                grams = (gram(mine[hardest][1:-1] * heads.log_scale[hardest].exp()), gram(theirs[hardest][1:-1]))
-                more = size_terms(*grams)
-                terms = {**terms, "gram": terms["gram"] + more["gram"], "energy": more["energy"]}
-            return {**terms, "alive": 0.3 * quiet_channels({n: mine[n] for n in watched})}
+        def slope(encoder, layer: str, statistic, create_graph: bool = False) -> Tensor:
+            walking, towards = encoder
+            wanted = statistic(towards[layer].detach())
+            return slopes(walking[layer], wanted, image, statistic, create_graph)
 
-        log, shown = [], tqdm(total=steps, desc=checkpoint.stem)
-        parts = {"student": student, "heads": heads}
-        keep = {"stylised": self.stylised}
-        for progress in fit(losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint):
+        def seen(encoder: Encoder, layers) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+            with torch.no_grad():
+                towards = encoder(style, layers)
+            return encoder(image, layers), towards
+
+        true, held = seen(self.true, upto), seen(self.beginning, DEEP_LAYERS)
+        mine = [self.student(picture, LAYERS) for picture in (image, style)]
+        for features in mine:
+            features.update({n: self.gauge(n, features[n]) for n in TRUE_LAYERS})
+        wanted, ours = slope(true, shallow, near), slope(mine, shallow, near, True)
+        self.walks.step(chosen, (ours if draw[3] < 0.5 else wanted).detach().cpu())
+        terms = dict.fromkeys(WEIGHTS_OF_TERMS, torch.zeros((), device=self.device))
+        terms["slopes"] = apart(ours, wanted)
+        if draw[4] < 0.5:  # half as often: it is as dear as all the rest, and only has to stay
+            terms["deep"] = 2 * apart(slope(mine, deep, far, True), slope(held, deep, far))
+        for kept, features in zip(held, mine, strict=True):
+            for n in DEEP_LAYERS:
+                was = kept[n].detach()
+                terms["held"] = terms["held"] + (features[n] - was).square().mean() / was.square().mean() / 2
+        for n in upto:
+            both, theirs = (torch.cat([x[n], y[n]]) for x, y in (mine, (true[0], true[1])))
+            for name, term in (size_terms(gram(both), gram(theirs.detach())) | content_term(both, theirs)).items():
+                terms[name] = terms[name] + term / len(upto)
+        return {name: WEIGHTS_OF_TERMS[name] * term for name, term in terms.items()}
+
+    def learn(self, steps: int, rate: float, checkpoint: Path) -> None:
+        """Train the student, from the checkpoint if there is one; and write what it is by then beside it."""
+        log, shown = [], tqdm(total=steps, desc=checkpoint.stem, mininterval=10)
+        parts = {"student": self.student, "gauge": self.gauge}
+        keep, means = {"walks": self.walks}, {}
+        for progress in fit(
+            self.losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint
+        ):
+            for name, value in progress.losses.items():
+                value /= WEIGHTS_OF_TERMS[name]
+                means[name] = means.get(name, value) + 0.02 * (value - means.get(name, value))
             shown.update(progress.number - shown.n)
-            shown.set_postfix({k: f"{v:.3f}" for k, v in progress.losses.items()}, refresh=False)
+            shown.set_postfix({k: f"{v:.3f}" for k, v in means.items()}, refresh=False)
             if progress.number % 100 == 0:
-                log.append({"step": progress.number, "seconds": round(progress.seconds), **progress.losses})
-            if progress.number % 500 == 0 or progress.number == steps:
-                save(student, checkpoint.with_suffix(".safetensors"))
+                log.append({"step": progress.number, "seconds": round(progress.seconds), **means})
+            if progress.number % 250 == 0:
                 checkpoint.with_suffix(".log.json").write_text(json.dumps(log, indent=1))
+                save(self.finished(), checkpoint.with_suffix(".safetensors"))
         shown.close()
 
-    def batch(self, generator: torch.Generator) -> Tensor:
-        """13 pictures: one being stylised, eleven photos, paintings and collages, and a disturbed photo."""
-        moving, _ = self.stylised.visit(self.student, 1, 2, generator)
-        pictures = self.pictures
-        natural = [pictures.photo_batch(3, generator), pictures.painting_batch(3, generator)]
-        natural = varied(torch.cat([*natural, pictures.collage_batch(2, generator)]), generator)
-        plain = torch.cat([pictures.collage_batch(2, generator), pictures.photo_batch(1, generator)])
-        rest = torch.cat([natural, plain, disturb(pictures.photo_batch(1, generator), generator)])
-        return torch.cat([moving.to(self.device), rest.to(self.device)])
+    def finished(self) -> Encoder:
+        """A copy of the student as it will be used: factors folded in, mean activations 1."""
+        student, gauge = mini_encoder().to(self.device), Gauge(self.student).to(self.device)
+        student.load_state_dict(self.student.state_dict())
+        gauge.load_state_dict(self.gauge.state_dict())
+        gauge.fold(student)
+        draw = torch.Generator().manual_seed(1)
+        photos = self.walks.pictures.photo_batch(64, draw).to(self.device)
+        return settle(revive(student, photos, draw), photos)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m styletx.recipes.mini", description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101)")
     parser.add_argument("--paintings", type=Path, help="folder of paintings (default: the samples)")
-    parser.add_argument("--steps", type=int, default=8000, help="for the trunk")
-    parser.add_argument("--deep-steps", type=int, default=3000, help="for the deep layers")
-    parser.add_argument("--parts", nargs="+", choices=("trunk", "deep"), default=["trunk", "deep"])
-    parser.add_argument("--start", type=Path, help="weights to begin from (default: random ones)")
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "mini.safetensors")
     parser.add_argument("--checkpoint", type=Path, default=samples.cache_folder() / "recipes" / "mini.pt")
     parser.add_argument("--restart", action="store_true", help="begin anew instead of going on from the checkpoint")
     options = parser.parse_args(arguments)
     if options.restart:
-        for part in options.parts:
-            options.checkpoint.with_name(f"{options.checkpoint.stem}-{part}.pt").unlink(missing_ok=True)
+        options.checkpoint.unlink(missing_ok=True)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(options.seed)
-    photos, paintings = load_photos(options.photos), load_paintings(options.paintings)
-    student = load_encoder("mini", weights=options.start or "random", device="cpu")
-    student = student.to(device, memory_format=torch.channels_last)
-    learner = Learner(student, Pictures(photos, paintings), device, options.seed)
-    plan = {"trunk": (TRUE_LAYERS, options.steps), "deep": (DEEP_LAYERS, options.deep_steps)}
-    for part in options.parts:
-        layers, steps = plan[part]
-        learner.learn(layers, steps, options.rate, options.checkpoint.with_name(f"{options.checkpoint.stem}-{part}.pt"))
-    pictures = learner.pictures
-    student.requires_grad_(False)
-    settle(student, pictures.photo_batch(64, torch.Generator().manual_seed(1)).to(device))
-    save(student, options.out)
+    pictures = Pictures(load_photos(options.photos), load_paintings(options.paintings))
+    draw = torch.Generator().manual_seed(options.seed)
+    student = begin(torch.cat([pictures.photo_batch(48, draw), pictures.painting_batch(16, draw)]), draw)
+    learner = Learner(student.to(device, memory_format=torch.channels_last), pictures, device, options.seed)
+    learner.learn(options.steps, options.rate, options.checkpoint)
+    save(learner.finished(), options.out)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
 
 

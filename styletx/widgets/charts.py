@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from .controls import label
 from .drive import Job
 
-COLOURS = {"content": "var(--stx-content)", "style": "var(--stx-style)"}
+# (colour, dashes): the two parts of a style have its colour
+OWN = {
+    "content": ("var(--stx-content)", ""),
+    "style": ("var(--stx-style)", ""),
+    "strokes": ("var(--stx-style)", "5 3"),
+}
 GREYS = (("#66707a", ""), ("#66707a", "5 3"), ("#8a949e", "1.5 3"), ("#8a949e", "8 3 1.5 3"))
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 480, 130, 40, 20, 6
 POINTS = 120  # of a line: more cannot be told apart
@@ -17,7 +22,7 @@ DECADES = 5  # below the largest value; what is smaller does not pull
 def strokes(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(colour, dashes) of each term: content and style in their own colours, the others grey."""
     greys = iter(GREYS * (1 + len(names) // len(GREYS)))
-    return {name: (COLOURS[name], "") if name in COLOURS else next(greys) for name in names}
+    return {name: OWN[name] if name in OWN else next(greys) for name in names}
 
 
 def loss_curve(history: Sequence[tuple[int, int, dict[str, float]]], total: int) -> str:

@@ -4,12 +4,16 @@ import argparse
 import json
 import time
 
+from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from ...devices import describe_device
-from ...gallery import FOLDER
-from ...images import show
-from . import control, deep_photo, gatys, inversion, kernels, museum, one_shot
+from ...gallery import FOLDER, files
+from ...images import to_array, to_jpeg
+from . import control, covering, deep_photo, gatys, inversion, kernels, museum, one_shot, sheet
+
+WIDEST = 448  # pixels of one picture
 
 FIGURES = {
     make.__name__: (make, columns)
@@ -18,12 +22,19 @@ FIGURES = {
 }
 
 
-def draw(name: str, pictures: list, captions: list[str], columns: int) -> None:
-    """Keep the figure as JPEG."""
-    # A page is some seven inches wide: many pictures in a row have to be low, or their captions shrink away.
-    drawn = show(*pictures, titles=captions, columns=columns, height=2.6 if columns < 4 else 1.6)
-    path = FOLDER / f"{name}.jpg"
-    drawn.savefig(path, dpi=110 if columns < 4 else 170, bbox_inches="tight", pil_kwargs={"quality": 85})
+def keep(name: str, pictures: list[Tensor], titles: list[str]) -> None:
+    """The figure's pictures as files, all at the size of the last one, the widest that a page can show them sharp."""
+    height, width = pictures[-1].shape[-2:]
+    factor = min(1.0, WIDEST / width)
+    size = (round(height * factor), round(width * factor))
+    if name == "header":  # the README can show one picture only
+        whole = sheet([covering(picture.cpu(), size) for picture in pictures], FIGURES[name][1])
+        (FOLDER / "header.jpg").write_bytes(to_jpeg(whole, 85))
+        return
+    for old in FOLDER.glob(f"{name}-*.webp"):
+        old.unlink()
+    for path, picture in zip(files(name, len(titles)), pictures, strict=True):
+        Image.fromarray(to_array(covering(picture.cpu(), size))).save(path, quality=82, method=6)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,10 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
     for name in tqdm(names, desc=describe_device()):
         start = time.monotonic()
         make, columns = FIGURES[name]
-        pictures, captions, measured = make()
+        pictures, titles, measured = make()
+        took = round(time.monotonic() - start, 1)
+        numbers[name] = {**measured, "device": describe_device(), "made in": took}
         if pictures:
-            draw(name, pictures, captions, columns)
-        numbers[name] = {**measured, "device": describe_device(), "made in": round(time.monotonic() - start, 1)}
+            keep(name, pictures, titles)
+            numbers[name] |= {"titles": titles, "columns": columns}
         path.write_text(json.dumps(numbers, indent=1, ensure_ascii=False))
 
 

@@ -5,10 +5,23 @@ import time
 import torch
 from torch import Tensor
 
-from ...gatys import STYLE_LAYERS, STYLE_WEIGHT, gatys, gatys_objective, reconstruct_content, reconstruct_style
+from ...gatys import (
+    CONTENT_LAYERS,
+    RANGE_WEIGHT,
+    STYLE_LAYERS,
+    STYLE_WEIGHT,
+    TV_WEIGHT,
+    gatys,
+    gatys_objective,
+    reconstruct_content,
+    reconstruct_style,
+)
 from ...images import noise_like, resize
+from ...losses import content_loss, covariance_loss, gram_loss, total_variation, value_range
+from ...objective import Energy, Match, Objective
 from ...samples import load
-from . import PAINTING, PHOTO, SIZE, Strip
+from ...synthesis import synthesize
+from . import PAINTING, PHOTO, SIZE, TITLES, Strip, detail
 
 PAINTINGS = (
     "starry-night",
@@ -21,28 +34,22 @@ PAINTINGS = (
 
 
 def header() -> Strip:
-    """The photo, and what three paintings make of it: the README's first picture."""
-    pictures = [gatys(PHOTO, name, size=512, steps=300).finish(progress=False) for name in PAINTINGS[:3]]
-    return [resize(load(PHOTO), 512), *pictures], ["the photograph", "Starry Night", "The Great Wave", "The Scream"], {}
+    """The photo, and what three paintings make of it, with a detail of each: the README's first picture."""
+    photo = resize(load(PHOTO), 512)
+    pictures = [photo, *(gatys(PHOTO, name, size=512, steps=300).finish(progress=False) for name in PAINTINGS[:3])]
+    return [*pictures, *(detail(picture) for picture in pictures)], [], {}
 
 
 def six_paintings() -> Strip:
-    """One photo in six paintings."""
-    pictures, seconds = [], {}
+    """One photo in six paintings: each painting, what it makes of the photo, and a part of that, larger."""
+    pictures, titles, seconds = [], [], {}
     for name in PAINTINGS:
         start = time.monotonic()
-        pictures.append(gatys(PHOTO, name, size=SIZE, steps=250).finish(progress=False))
+        made = gatys(PHOTO, name, size=SIZE, steps=250).finish(progress=False)
         seconds[name] = time.monotonic() - start
-    return pictures, [name.replace("-", " ") for name in PAINTINGS], {"seconds": seconds}
-
-
-def painters() -> Strip:
-    """The photo and the six paintings themselves."""
-    return (
-        [load(PHOTO, SIZE), *(load(n, 256) for n in PAINTINGS)],
-        ["photo", *(n.replace("-", " ") for n in PAINTINGS)],
-        {},
-    )
+        pictures += [load(name), made, detail(made)]
+        titles += [TITLES[name], f"the photograph, as {TITLES[name]}", "a part of it"]
+    return pictures, titles, {"seconds": seconds}
 
 
 def content_reconstruction() -> Strip:
@@ -61,6 +68,30 @@ def style_reconstruction() -> Strip:
     return [style, *pictures], ["painting", *("… " + n if k else n for k, n in enumerate(STYLE_LAYERS))], {}
 
 
+def gram_and_covariance() -> Strip:
+    """The paper's loss, the default one, and covariances alone at the deep layers, with a part of each, larger."""
+    content, style = resize(load(PHOTO), SIZE), load(PAINTING)
+    share = STYLE_WEIGHT / len(STYLE_LAYERS)
+    alone = Objective(
+        Match(content_loss, content, CONTENT_LAYERS),
+        Match(gram_loss, style, dict.fromkeys(STYLE_LAYERS[:3], share)),
+        Match(covariance_loss, style, dict.fromkeys(STYLE_LAYERS[3:], share)),
+        Energy(total_variation, TV_WEIGHT),
+        Energy(value_range, RANGE_WEIGHT),
+    )
+    ways = {
+        "Gram matrices": gatys(PHOTO, PAINTING, size=SIZE, steps=250, loss="gram"),
+        "covariances beside them": gatys(PHOTO, PAINTING, size=SIZE, steps=250),
+        "covariances alone": synthesize(alone, start=content, steps=250, keep_detail=True),
+    }
+    pictures, titles = [content, style], [TITLES[PHOTO], TITLES[PAINTING]]
+    for title, run in ways.items():
+        made = run.finish(progress=False)
+        pictures += [made, detail(made)]
+        titles += [title, "a part of it"]
+    return pictures, titles, {}
+
+
 def alpha_beta() -> Strip:
     """α/β over four orders of magnitude, and what the two losses make of it."""
     weights = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -73,13 +104,13 @@ def gamma() -> Strip:
     return _weights([STYLE_WEIGHT * w for w in weights], [f"γ = {w:g}" for w in weights])
 
 
-def _weights(weights: list[float], captions: list[str]) -> Strip:
-    pictures, losses = [], {}
+def _weights(weights: list[float], titles: list[str]) -> Strip:
+    pictures, losses = [load(PAINTING)], {}
     level = _judge(PHOTO, PAINTING)
-    for weight, caption in zip(weights, captions, strict=True):
+    for weight, title in zip(weights, titles, strict=True):
         pictures.append(gatys(PHOTO, PAINTING, size=SIZE, style_weight=weight).finish(progress=False))
-        losses[caption] = _losses(level, pictures[-1])
-    return pictures, captions, {"losses": losses}
+        losses[title] = _losses(level, pictures[-1])
+    return pictures, [TITLES[PAINTING], *titles], {"losses": losses}
 
 
 def _judge(photo: str, painting: str, size: int = SIZE):
@@ -91,15 +122,15 @@ def _judge(photo: str, painting: str, size: int = SIZE):
 
 @torch.no_grad()
 def _losses(level, picture: Tensor) -> dict[str, float]:
-    return {
-        name: float(value) for name, value in level(picture.to(level.device)).items() if name in ("content", "style")
-    }
+    """The content loss, and the style loss with all its terms."""
+    values = {name: float(value) for name, value in level(picture.to(level.device)).items()}
+    return {"content": values["content"], "style": values["style"] + values.get("strokes", 0.0)}
 
 
 def pooling() -> Strip:
     """Max against average pooling."""
     pictures = [gatys(PHOTO, PAINTING, size=SIZE, pooling=kind).finish(progress=False) for kind in ("max", "avg")]
-    return pictures, ["max pooling", "average pooling"], {}
+    return _with_parts(pictures, ["max pooling", "average pooling"])
 
 
 def starts() -> Strip:
@@ -136,14 +167,19 @@ def four_pictures() -> Strip:
 def coarse_to_fine() -> Strip:
     """The same budget at full size only, and coarse to fine, at 512 pixels."""
     pictures = [gatys(PHOTO, PAINTING, size=512, levels=n, steps=150).finish(progress=False) for n in (1, None)]
-    return pictures, ["512 pixels only", "coarse to fine"], {}
+    return _with_parts(pictures, ["512 pixels only", "coarse to fine"])
 
 
 def scales() -> Strip:
     """The size of the strokes: the painting at half, at equal and at twice the picture's size."""
     values = (0.5, 1.0, 2.0)
     pictures = [gatys(PHOTO, PAINTING, size=SIZE, style_scale=s).finish(progress=False) for s in values]
-    return pictures, [f"style_scale = {s:g}" for s in values], {}
+    return _with_parts(pictures, [f"style_scale = {s:g}" for s in values])
+
+
+def _with_parts(pictures: list[Tensor], titles: list[str]) -> Strip:
+    """A row of pictures, and below each a part of it, larger: strokes can be seen."""
+    return [*pictures, *map(detail, pictures)], [*titles, *["a part of it"] * len(pictures)], {}
 
 
 def failures() -> Strip:
@@ -153,17 +189,18 @@ def failures() -> Strip:
     drowned = gatys(PHOTO, PAINTING, size=SIZE, style_weight=1e5).finish(progress=False)
     blurred = gatys(PHOTO, PAINTING, size=SIZE, tv_weight=1000.0).finish(progress=False)
     empty = gatys(PHOTO, "soup-distribution", size=SIZE).finish(progress=False)
-    captions = ["only relu1_1: colours", "12 evaluations: noise left", "β too large: content lost", "too much TV: blur",
-                "a drawing: no colour to take"]  # fmt: skip
-    return [tiny, stuck, drowned, blurred, empty], captions, {}
+    right = gatys(PHOTO, PAINTING, size=SIZE).finish(progress=False)
+    titles = ["as it should be", "only relu1_1: colours", "12 evaluations: noise left", "β too large: content lost",
+              "too much TV: blur", "a drawing: no colour to take"]  # fmt: skip
+    return [right, tiny, stuck, drowned, blurred, empty], titles, {}
 
 
 FIGURES = {
     header: 4,
     six_paintings: 3,
-    painters: 4,
     content_reconstruction: 3,
     style_reconstruction: 3,
+    gram_and_covariance: 2,
     alpha_beta: 3,
     gamma: 3,
     pooling: 2,

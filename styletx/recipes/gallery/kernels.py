@@ -23,7 +23,7 @@ from ...losses.kernels import Kernel
 from ...objective import Energy, Match, Objective
 from ...samples import load
 from ...synthesis import synthesize
-from . import PAINTING, PHOTO, SIZE, Strip
+from . import PAINTING, PHOTO, SIZE, TITLES, Strip, detail
 
 KERNELS = {
     "mmd-linear": "linear",
@@ -35,12 +35,14 @@ KERNELS = {
 
 def kernels() -> Strip:
     """The same content, style and weights under four kernels."""
-    pictures, seconds = [], {}
+    pictures, titles, seconds = [load(PHOTO), load(PAINTING)], [TITLES[PHOTO], TITLES[PAINTING]], {}
     for name, caption in KERNELS.items():
         start = time.monotonic()
-        pictures.append(gatys(PHOTO, PAINTING, size=SIZE, loss=name).finish(progress=False))
+        made = gatys(PHOTO, PAINTING, size=SIZE, loss=name).finish(progress=False)
         seconds[caption] = time.monotonic() - start
-    return pictures, list(KERNELS.values()), {"seconds": seconds}
+        pictures += [made, detail(made)]
+        titles += [caption, "a part of it"]
+    return pictures, titles, {"seconds": seconds}
 
 
 def kernel_mixture() -> Strip:

@@ -30,7 +30,7 @@ from ...objective import Energy, Match, Objective
 from ...samples import load
 from ...synthesis import synthesize
 from ..depth import judge
-from . import PAINTING, PHOTO, SIZE, Strip
+from . import PAINTING, PHOTO, SIZE, TITLES, Strip
 
 
 def before_networks() -> Strip:
@@ -50,12 +50,12 @@ def before_networks() -> Strip:
 
 def museum() -> Strip:
     """The same content, style and weights under every style loss."""
-    pictures, seconds = [], {}
+    pictures, seconds = [load(PHOTO), load(PAINTING)], {}
     for name in STYLE_LOSSES:
         start = time.monotonic()
         pictures.append(gatys(PHOTO, PAINTING, size=SIZE, loss=name).finish(progress=False))
         seconds[name] = time.monotonic() - start
-    return pictures, list(STYLE_LOSSES), {"seconds": seconds}
+    return pictures, [TITLES[PHOTO], TITLES[PAINTING], *STYLE_LOSSES], {"seconds": seconds}
 
 
 def museum_cost() -> Strip:
@@ -164,4 +164,4 @@ def depth_judged() -> Strip:
     return [], [], {"judged": judge(60)}
 
 
-FIGURES = {litmus: 1, before_networks: 4, museum: 4, museum_cost: 1, stability: 1, structure: 4, depth_judged: 1}
+FIGURES = {litmus: 1, before_networks: 4, museum: 3, museum_cost: 1, stability: 1, structure: 4, depth_judged: 1}

@@ -7,15 +7,19 @@ from ...photo_wct import photo_wct
 from ...samples import load
 from ...smoothing import smooth
 from ...wct import wct
-from . import SIZE, Strip
+from . import SIZE, TITLES, Strip
 
 
 def one_shot() -> Strip:
-    """Two photos in three paintings each, in one pass."""
-    names = ("starry-night", "great-wave", "the-scream")
-    pictures = [resize(wct(photo, name, size=640), SIZE) for photo in ("kodak-23", "kodak-19") for name in names]
-    words = {"starry-night": "Starry Night", "great-wave": "The Great Wave", "the-scream": "The Scream"}
-    return pictures, [words[name] for name in names] * 2, {}
+    """Four photos and paintings, and what becomes of them in one pass."""
+    pairs = (("kodak-23", "starry-night"), ("kodak-21", "the-scream"), ("kodak-19", "great-wave"),
+             ("kodak-23", "composition-vii"))  # fmt: skip
+    pictures, titles = [], []
+    for photo, painting in pairs:
+        made = resize(wct(photo, painting, size=640), SIZE)
+        pictures += [load(photo, SIZE), load(painting), made]
+        titles += ["the photograph", TITLES[painting], f"the photograph, as {TITLES[painting]}"]
+    return pictures, titles, {}
 
 
 def photo_realism() -> Strip:
