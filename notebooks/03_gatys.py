@@ -215,8 +215,8 @@ table(rows, ["layer", "‖Σ‖² / ‖A‖²", "‖μμᵀ‖² / ‖A‖²", "
 # Relative to $\lVert A\rVert^2$, the deep layers' losses are mostly about their means: once these agree, what is left of
 # the loss is small, and so is its pull. But which channels fire together is what a stroke is. So `gatys` adds a second
 # term, *strokes*: the covariances at relu4_1 and relu5_1, relative to $\lVert\Sigma_A\rVert^2$, with a tenth of the
-# weight that the Gram matrices have there. That is enough. With covariances alone at these layers the strokes win, and
-# the photo is hard to find:
+# weight that the Gram matrices have there. That is enough. With covariances alone at these layers the strokes win over the
+# photo:
 
 # %%
 figure("gram_and_covariance", "The lighthouse and Starry Night; with Gram matrices alone; with covariances beside them; "

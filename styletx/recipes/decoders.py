@@ -30,7 +30,7 @@ from ..transforms import gaussian
 from .judge import PHOTOS
 from .mini import Pictures, load_paintings, load_photos
 
-# The deep layers of `mini` were taught about pixels themselves (recipes.mini): relu3_1 takes longest.
+# relu3_1 takes longest: deeper, more steps bring less.
 STEPS = {"relu1_1": 2000, "relu2_1": 2500, "relu3_1": 3000, "relu4_1": 1500, "relu5_1": 1500}
 FREEZE = 0.3  # of the steps, after which batch normalisation stands still
 BATCH = 8
