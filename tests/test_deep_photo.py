@@ -84,7 +84,7 @@ def test_gradient_of_the_augmented_loss(photos):
     x.requires_grad_(True)
     (slope,) = torch.autograd.grad(level(x)["style"], x)
     with torch.no_grad():
-        step = 1e-6  # smaller than the way to the next kink of a ReLU, mostly
+        step = 1e-7  # smaller than the way to the next kink of a ReLU, mostly
         numeric = (level(x + step * way)["style"] - level(x - step * way)["style"]) / (2 * step)
     assert float((slope * way).sum()) == pytest.approx(float(numeric), rel=1e-5)
 
