@@ -61,7 +61,7 @@ print("this lecture runs on", describe_device())
 figure("kernels", "One photograph of a lighthouse in Starry Night's style, under four kernels")
 
 # %% [markdown]
-# One photo, one painting, the same weights; only the kernel differs. The second picture is Gatys et al.
+# One photo, one painting, the same weights; only the kernel differs. *Second order* is Gatys et al.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Do two samples have one distribution?

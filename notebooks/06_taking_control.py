@@ -48,7 +48,7 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("control", "A photograph; its two regions; a style in each of them; and the styles the other way round")
+figure("control", "A photograph and two paintings; below, its two regions, and a painting in each of them, both ways round")
 
 # %% [markdown]
 # A photograph, its regions, and a painting for each of them.

@@ -38,10 +38,10 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("one_shot", "Two photographs, each in the style of three paintings, in a second or so each")
+figure("one_shot", "Four rows: a photograph, a painting, and the photograph in its style")
 
 # %% [markdown]
-# Six pictures, a second or so each. Nothing was optimised, and no network was trained for any of these paintings.
+# Four pictures, a second or so each. Nothing was optimised, and no network was trained for any of these paintings.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The idea: encode, move the cloud, decode

@@ -330,5 +330,5 @@ def test_the_decoder_check_tells_what_can_be_decoded(shared_cache):
     assert decoder(whole(torch.rand(1, 3, 64, 96), "relu3_1")["relu3_1"]).shape == (1, 3, 64, 96)
     photos = [mini._bytes(load(name), 192) for name in ("china", "coffee", "astronaut")]
     pictures = mini.Pictures(photos, [])
-    scores = [decoder_check.decoder_psnr(e, "relu2_1", pictures, steps=25) for e in (whole, blind)]
-    assert scores[0] > scores[1] + 1
+    scores = [decoder_check.decoder_psnr(e, "relu2_1", pictures, steps=60) for e in (whole, blind)]
+    assert scores[0] > scores[1] + 1, scores

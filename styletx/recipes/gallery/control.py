@@ -16,8 +16,8 @@ def control() -> Strip:
     made = [run.finish(progress=False) for run in runs]
     first, second = (TITLES[name] for name in names)
     regions = heat(masks[0, :1], 0, 1, colours="viridis")
-    titles = ["the photograph", first, second, "its regions", f"{first} where it is yellow, {second} where it is blue",
-              f"{second} where it is yellow, {first} where it is blue"]  # fmt: skip
+    both = [f"{sky} where it is yellow, {land} where it is violet" for sky, land in ((first, second), (second, first))]
+    titles = ["the photograph", first, second, "its regions", *both]
     return [photo, load(names[0]), load(names[1]), regions, *made], titles, {}
 
 
