@@ -620,7 +620,7 @@ assert 100 * style_factor / content_factor == 100 * side**4
 
 # %%
 figure(
-    "failures", "Five failures: only colours, noise left over, content lost, blur, and a drawing that gives no colour"
+    "failures", "As it should be; five failures: only colours, noise left over, content lost, blur, and a drawing that gives no colour"
 )
 
 # %% [markdown]
