@@ -218,13 +218,17 @@ show(*[step.image for step in chosen], titles=[f"evaluation {s.evaluations}" for
 # %% [markdown]
 # The first pictures are small: a run goes *coarse to fine*, so that most evaluations are cheap and strokes
 # become large. The loss jumps where the picture is enlarged, because new detail has not been painted yet. The style
-# has two terms: *style*, from the layers that see colours and grain, and *strokes*, from the deeper ones.
+# has two terms: *style*, from five layers, and *strokes*, from the two deepest of them once more (lecture 03 says why).
 
 # %%
 figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
-for name, colour, line in (("content", CONTENT, "-"), ("style", STYLE, "-"), ("strokes", STYLE, "--")):
+for name, colour, line, side in (
+    ("content", CONTENT, "-", "center"),
+    ("style", STYLE, "-", "bottom"),
+    ("strokes", STYLE, "--", "top"),
+):
     axis.semilogy([s.evaluations for s in steps], [s.losses[name] for s in steps], line, color=colour, lw=2)
-    axis.text(steps[-1].evaluations + 0.7, steps[-1].losses[name], name, color=colour, va="center")
+    axis.text(steps[-1].evaluations + 0.7, steps[-1].losses[name], name, color=colour, va=side)
 change = next(s.evaluations for s in steps if s.level == 1)
 axis.axvline(change, color="0.6", lw=1, ls=":")
 axis.annotate(

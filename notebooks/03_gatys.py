@@ -194,8 +194,8 @@ figure("style_reconstruction", "Starry Night's texture, reconstructed from noise
 # $$\frac1M\sum_k f_k f_k^\top = \Sigma + \mu\mu^\top .$$
 #
 # So a Gram matrix says two things at once: how strongly each channel fires on average, and how they vary *together*. After
-# a ReLU nothing is negative, and every channel has a large mean. How much of $A$ is $\mu\mu^\top$? With the norms of the
-# two parts and their inner product,
+# a ReLU nothing is negative, so no mean cancels out. How much of $A$ is $\mu\mu^\top$? With the norms of the two parts and
+# their inner product,
 #
 # $$\lVert A\rVert^2 = \lVert\Sigma\rVert^2 + \lVert\mu\mu^\top\rVert^2 + 2\,\mu^\top\Sigma\,\mu .$$
 
@@ -209,6 +209,7 @@ for layer, F in load_encoder("mini", device="cpu")(style, STYLE_LAYERS).items():
     parts = sigma.square().sum(), mu.square().sum() ** 2, 2 * mu @ sigma @ mu
     assert torch.allclose(sum(parts), A.square().sum())
     rows.append([layer, *(float(part / A.square().sum()) for part in parts)])
+assert all(of_the_mean > 0.9 for _, _, of_the_mean, _ in rows[3:])  # at relu4_1 and relu5_1
 table(rows, ["layer", "‖Σ‖² / ‖A‖²", "‖μμᵀ‖² / ‖A‖²", "2 μᵀΣμ / ‖A‖²"])
 
 # %% [markdown]

@@ -13,7 +13,6 @@ content   whose edges does the result have? Among all the photos the nearest mus
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -30,10 +29,13 @@ from ..gatys import gatys
 from ..images import luminance, resize
 from ..losses import content_loss, gram_loss
 from ..samples import load
-from ..statistics import centred_gram, gram
+from ..statistics import gram
+from ..wct import at_area
+from .mini import STATISTICS as TAUGHT
+from .mini import slopes
 
 Statistic = Callable[[Tensor], Tensor]
-STATISTICS: dict[str, Statistic] = {"gram": gram, "covariance": partial(centred_gram, centre="channel")}
+STATISTICS: dict[str, Statistic] = dict(zip(("gram", "covariance"), TAUGHT, strict=True))
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 PHOTOS = tuple(f"kodak-{n:02d}" for n in (1, 3, 4, 5, 7, 8, 13, 15, 19, 21, 23, 24))
 PAINTINGS = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
@@ -85,8 +87,7 @@ def slope(encoder: Encoder, image: Tensor, style: Tensor, layer: str, statistic:
     with torch.no_grad():
         wanted = statistic(encoder(style, layer)[layer])
     image = image.clone().requires_grad_(True)
-    loss = (statistic(encoder(image, layer)[layer]) - wanted).square().sum() / wanted.square().sum()
-    return torch.autograd.grad(loss, image)[0]
+    return slopes(encoder(image, layer)[layer], wanted, image, statistic)
 
 
 def slope_cosines(encoders: dict[str, Encoder], pairs: Sequence[tuple[str, str]] = GRADIENT_PAIRS) -> dict:
@@ -101,7 +102,7 @@ def slope_cosines(encoders: dict[str, Encoder], pairs: Sequence[tuple[str, str]]
     for content, style in pairs:
         photo, painting = load(content), load(style)
         photo = resize(photo, (192, 288) if photo.shape[-1] > photo.shape[-2] else (288, 192))
-        painting = _equal_area(painting, photo)
+        painting = at_area(painting, photo[0, 0].numel())
         noisy = photo + 0.1 * torch.randn(photo.shape, generator=generator)
         for (kind, statistic), layer, image in product(STATISTICS.items(), TEACHERS, (photo, noisy)):
             theirs = slope(teachers[TEACHERS[layer]], image, painting, layer, statistic).flatten()
@@ -111,18 +112,12 @@ def slope_cosines(encoders: dict[str, Encoder], pairs: Sequence[tuple[str, str]]
     return found
 
 
-def _equal_area(style: Tensor, image: Tensor) -> Tensor:
-    """The style with as many pixels as the image, in its own proportions."""
-    factor = (image.shape[-2] * image.shape[-1] / (style.shape[-2] * style.shape[-1])) ** 0.5
-    return resize(style, (round(style.shape[-2] * factor), round(style.shape[-1] * factor)))
-
-
 @torch.no_grad()
 def gram_ratio(
     judge: Encoder, result: Tensor, photo: Tensor, style: Tensor, layers: Sequence[str] = LAYERS
 ) -> dict[str, float]:
     """Gram distance of result and style over that of photo and style, at equal areas, per layer of the judge."""
-    photo, style = resize(photo, tuple(result.shape[-2:])), _equal_area(style, result)
+    photo, style = resize(photo, tuple(result.shape[-2:])), at_area(style, result[0, 0].numel())
     seen = [judge(picture, layers) for picture in (result, photo, style)]
     return {n: float(gram_loss(seen[0][n], seen[2][n]) / gram_loss(seen[1][n], seen[2][n])) for n in layers}
 
@@ -136,7 +131,7 @@ def patch_ratio(result: Tensor, photo: Tensor, style: Tensor, directions: int = 
     """
     pyramid, generator = Laplacian(), torch.Generator().manual_seed(0)
     bands = [name for name in pyramid.layers if name.startswith("band")]
-    photo, style = resize(photo, tuple(result.shape[-2:])), _equal_area(style, result)
+    photo, style = resize(photo, tuple(result.shape[-2:])), at_area(style, result[0, 0].numel())
     seen = [pyramid(picture, bands) for picture in (result, photo, style)]
     axes = torch.randn(directions, 3 * 49, generator=generator)
     axes = axes / axes.norm(dim=1, keepdim=True)

@@ -345,10 +345,10 @@ def revive(student: Encoder, pictures: Tensor, generator: torch.Generator) -> En
         dead = (means < SILENT * means.mean()).nonzero().flatten()
         if not len(dead):
             continue
-        convolutions = [name for name in student.layers if name.startswith("conv")]
-        after = [name for name in convolutions if student.layers.index(name) > student.layers.index(relu)][:1]
-        for name in after:
-            student.steps[name].weight[:, dead] = 0
+        behind = student.layers[student.layers.index(relu) + 1 :]
+        after = next((name for name in behind if name.startswith("conv")), None)
+        if after:
+            student.steps[after].weight[:, dead] = 0
         step = student.steps[relu.replace("relu", "conv")]
         drawn = torch.randn(step.weight[dead].shape, generator=generator)
         step.weight[dead], step.bias[dead] = drawn.to(step.weight.device), 0
