@@ -34,7 +34,7 @@ import torch
 import torch.nn.functional as F
 
 from styletx import describe_device, gatys, images, load, load_encoder, read, resize, samples, show, write
-from styletx.lecture import CONTENT, STYLE, table
+from styletx.course.figures import CONTENT, STYLE, table
 
 plt.rcParams["figure.dpi"] = 130
 describe_device()
@@ -263,7 +263,8 @@ print(f"the best picture so far: {tuple(run.best.shape)}")
 # in. In your own code you give `write` the record:
 
 # %%
-from styletx.methods import METHODS, again, record
+from styletx.methods import METHODS
+from styletx.methods.record import again, record
 
 inputs = {"content": "chelsea", "style": "mosaic"}
 saved = write(picture, folder / "first.png", record("gatys", inputs, {"size": 256, "steps": 80}))

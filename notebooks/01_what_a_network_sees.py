@@ -35,9 +35,10 @@ import torch.nn.functional as F
 from matplotlib.patches import Rectangle
 
 from styletx import images, load, load_encoder, show
+from styletx.course.figures import heat, number_grids, table
+from styletx.course.quizzes import check_word
 from styletx.encoders import NORMALISATION_PHOTOS
-from styletx.gatys import STYLE_LAYERS
-from styletx.lecture import check_word, heat, numbers, table
+from styletx.methods.gatys import STYLE_LAYERS
 
 plt.rcParams["figure.dpi"] = 130
 
@@ -69,7 +70,7 @@ def correlate(x, w):
 y = correlate(x, w)
 
 # %% slideshow={"slide_type": "-"}
-numbers(
+number_grids(
     x,
     w,
     y,

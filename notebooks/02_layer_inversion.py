@@ -24,22 +24,11 @@
 import matplotlib.pyplot as plt
 import torch
 
-from styletx import (
-    Energy,
-    Loss,
-    Match,
-    Objective,
-    describe_device,
-    invert,
-    load_encoder,
-    load_or,
-    show,
-    synthesize,
-)
-from styletx.gallery import figure, numbers
-from styletx.inversion import reconstruction_error
-from styletx.lecture import table
+from styletx import Energy, Loss, Match, Objective, describe_device, invert, load_encoder, load_or, show, synthesize
+from styletx.course.figures import table
+from styletx.course.gallery import figure, numbers
 from styletx.losses import alpha_norm, beta_variation
+from styletx.methods.inversion import reconstruction_error
 from styletx.statistics import identity
 
 torch.manual_seed(0)

@@ -42,10 +42,10 @@ from styletx import (
     total_variation,
     value_range,
 )
-from styletx.gallery import figure, numbers
-from styletx.gatys import STYLE_LAYERS
-from styletx.lecture import table
+from styletx.course.figures import table
+from styletx.course.gallery import figure, numbers
 from styletx.losses import CONVENTIONS, convention_factor
+from styletx.methods.gatys import STYLE_LAYERS
 
 torch.manual_seed(0)
 print("this lecture runs on", describe_device())
@@ -621,7 +621,8 @@ assert 100 * style_factor / content_factor == 100 * side**4
 
 # %%
 figure(
-    "failures", "As it should be; five failures: only colours, noise left over, content lost, blur, and a drawing that gives no colour"
+    "failures",
+    "As it should be; five failures: only colours, noise left over, content lost, blur, and a drawing that gives no colour",
 )
 
 # %% [markdown]

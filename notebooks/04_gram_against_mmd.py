@@ -38,9 +38,8 @@ from styletx import (
     synthesize,
     total_variation,
 )
-from styletx.gallery import figure, numbers
-from styletx.gatys import CONTENT_LAYERS, STYLE_LAYERS
-from styletx.lecture import table
+from styletx.course.figures import table
+from styletx.course.gallery import figure, numbers
 from styletx.losses import (
     bn_loss,
     gaussian_kernel,
@@ -53,6 +52,7 @@ from styletx.losses import (
     two_sample_test,
     witness,
 )
+from styletx.methods.gatys import CONTENT_LAYERS, STYLE_LAYERS
 
 torch.manual_seed(0)
 print("this lecture runs on", describe_device())

@@ -24,22 +24,12 @@
 import numpy as np
 import torch
 
-from styletx import (
-    Energy,
-    Match,
-    Objective,
-    describe_device,
-    load_encoder,
-    load_or,
-    show,
-    synthesize,
-    value_range,
-)
-from styletx.classics import cheapest_path, quilt, reinhard, rgb_to_lab
-from styletx.gallery import figure
+from styletx import Energy, Match, Objective, describe_device, load_encoder, load_or, show, synthesize, value_range
+from styletx.course.figures import table
+from styletx.course.gallery import figure
 from styletx.images import noise_like
-from styletx.lecture import table
 from styletx.losses import histogram_loss
+from styletx.methods.classics import cheapest_path, quilt, reinhard, rgb_to_lab
 
 torch.manual_seed(0)
 print("this lecture runs on", describe_device())

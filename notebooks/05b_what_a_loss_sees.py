@@ -24,9 +24,9 @@
 import torch
 
 from styletx import describe_device, gram, gram_loss, show
-from styletx.gallery import figure, numbers
-from styletx.lecture import table
-from styletx.litmus import LOSSES, PAIRS, sees
+from styletx.course.figures import table
+from styletx.course.gallery import figure, numbers
+from styletx.evaluation.litmus import LOSSES, PAIRS, sees
 from styletx.losses import bn_loss, histogram_loss, mmd
 from styletx.statistics import match_histograms, ranked
 
@@ -239,7 +239,7 @@ panel
 # symmetric: blind. So it is to another correlation or order.
 #
 #     from styletx import Loss, load_encoder, mean_squared
-#     from styletx.litmus import sees
+#     from styletx.evaluation.litmus import sees
 #
 #     def skewness(features, weights=None):
 #         cloud = features.flatten(2)

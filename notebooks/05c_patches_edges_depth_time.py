@@ -37,9 +37,9 @@ from styletx import (
     total_variation,
     value_range,
 )
-from styletx.gallery import figure, numbers
+from styletx.course.figures import heat, table
+from styletx.course.gallery import figure, numbers
 from styletx.images import noise_like
-from styletx.lecture import heat, table
 from styletx.losses import (
     adversarial_loss,
     consistency_mask,
@@ -49,13 +49,13 @@ from styletx.losses import (
     semantic_loss,
     stereo_disparity,
     temporal_loss,
-)  # fmt: skip
+)
 from styletx.losses.motion import Warped
 from styletx.losses.patches import nearest_patches, patches
+from styletx.methods.strokes import hierarchical_loss, stroke_loss, stroke_weights
 from styletx.networks import depth_encoder, depth_loss
-from styletx.scenes import moved, random_scene
+from styletx.samples.scenes import moved, random_scene
 from styletx.segments import cluster
-from styletx.strokes import hierarchical_loss, stroke_loss, stroke_weights
 
 torch.manual_seed(0)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")

@@ -38,17 +38,19 @@ from styletx import (
     synthesize,
     total_variation,
 )
-from styletx.control import keep_chroma, match_colours
-from styletx.gallery import figure
+from styletx.course.figures import heat
+from styletx.course.gallery import figure
 from styletx.images import resize_mask, rgb_to_yiq, yiq_to_rgb
-from styletx.lecture import heat
+from styletx.methods.control import keep_chroma, match_colours
 from styletx.segments import cluster
 
 torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("control", "A photograph and two paintings; below, its two regions, and a painting in each of them, both ways round")
+figure(
+    "control", "A photograph and two paintings; below, its two regions, and a painting in each of them, both ways round"
+)
 
 # %% [markdown]
 # A photograph, its regions, and a painting for each of them.

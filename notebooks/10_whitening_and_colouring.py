@@ -26,13 +26,13 @@ import time
 import torch
 
 from styletx import describe_device, gatys, load_or, show
-from styletx.gallery import figure
+from styletx.course.figures import heat, table
+from styletx.course.gallery import figure
 from styletx.images import noise_like, resize
-from styletx.lecture import heat, table
+from styletx.methods.wct import adain, at_area, one_shot, padded, wct
 from styletx.networks.decoders import LEVELS, load_pairs
 from styletx.segments import cluster
-from styletx.transforms import gaussian, transfer, whiten
-from styletx.wct import adain, at_area, one_shot, padded, wct
+from styletx.whitening import gaussian, transfer, whiten
 
 torch.manual_seed(0)
 print("this lecture runs on", describe_device())
@@ -371,7 +371,7 @@ panel
 # Features: $T_{s \to c}\,T_{c \to s} = \Sigma_c^{1/2}\Sigma_s^{-1/2}\,\Sigma_s^{1/2}\Sigma_c^{-1/2} = I$ if both have full
 # rank and nothing was decoded in between. Every decoding loses something, at relu5_1 most.
 #
-#     from styletx.transforms import exact
+#     from styletx.whitening import exact
 #     f = exact(f_c)  # float64, on the CPU where the device has none
 #     back = transfer(transfer(f, target), source, source=target)
 #     print((back - f).norm() / f.norm())
@@ -389,7 +389,7 @@ panel
 # Between WCT (all correlations of the style) and a style without any. That is not AdaIN: AdaIN keeps the *content's*
 # correlations.
 #
-#     from styletx.transforms import Gaussian
+#     from styletx.whitening import Gaussian
 #     sigma = target.power(1.0)
 #     values, vectors = torch.linalg.eigh((sigma + torch.diag(sigma.diagonal())) / 2)
 #     half = Gaussian(target.mean, values, vectors)

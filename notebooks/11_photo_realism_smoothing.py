@@ -29,12 +29,12 @@ import numpy as np
 import torch
 
 from styletx import describe_device, load_or, resize, show
-from styletx.gallery import figure, numbers
-from styletx.graph import degree, gaussian_affinity, grid_graph, local_scale, normalised
-from styletx.lecture import heat, table
-from styletx.matting import cut_out, matte, matting_laplacian
-from styletx.photo_wct import photo_wct
-from styletx.smoothing import smooth
+from styletx.course.figures import heat, table
+from styletx.course.gallery import figure, numbers
+from styletx.graph.affinity import degree, gaussian_affinity, grid_graph, local_scale, normalised
+from styletx.graph.matting import cut_out, matte, matting_laplacian
+from styletx.methods.photo_wct import photo_wct
+from styletx.methods.smoothing import smooth
 
 torch.manual_seed(0)
 print("this lecture runs on", describe_device())
@@ -340,7 +340,7 @@ show(marked, heat(alpha_map[0], 0, 1, colours="gray"), cut_out(cat, alpha_map, b
 # The guided filter {cite}`he2013guided` fits each window's affine map once, and averages.
 
 # %%
-from styletx.smoothing import Smoother
+from styletx.methods.smoothing import Smoother
 
 content = load_or("kodak-21", "china", size=384)
 style = load_or("beach-city", "coffee", size=384)
@@ -437,7 +437,7 @@ panel
 # :class: dropdown
 # Pixels on both sides of a line: in a window with two colours, what is far apart in colour has to differ.
 #
-#     from styletx.matting import matting_affinity
+#     from styletx.graph.matting import matting_affinity
 #     A = matting_affinity(small).tocoo()
 #     k = A.data.argmin()
 #     height, width = small.shape[-2:]

@@ -27,13 +27,14 @@ import matplotlib.pyplot as plt
 import torch
 
 from styletx import deep_photo, describe_device, gram, load_encoder, load_or, resize, show, total_variation
-from styletx.control import match_colours
-from styletx.deep_photo import deep_photo_objective, photorealism
-from styletx.gallery import figure, numbers
+from styletx.course.figures import CONTENT, STYLE, heat, table
+from styletx.course.gallery import figure, numbers
+from styletx.course.quizzes import check_word
+from styletx.graph.matting import MattingQuadratic
 from styletx.images import noise_like, resize_mask
-from styletx.lecture import CONTENT, STYLE, check_word, heat, table
-from styletx.matting import MattingQuadratic
-from styletx.scenes import random_scene
+from styletx.methods.control import match_colours
+from styletx.methods.deep_photo import deep_photo_objective, photorealism
+from styletx.samples.scenes import random_scene
 from styletx.segments import cluster, refine, without_orphans
 
 torch.manual_seed(0)
@@ -336,7 +337,7 @@ show(rendered, *(heat(x[None] / (K - 1), 0, 1, colours="viridis") for x in (unar
 figure("deep_photo_times", "Three rows, each a content, a style and the result: a sunset, fog, and snow")
 
 # %% [markdown]
-# The snow is made: `styletx.relight` puts one photograph at another time, with light that adds up and a guess at where the sky is.
+# The snow is made: `styletx.samples.relight` puts one photograph at another time, with light that adds up and a guess at where the sky is.
 # Use it when you need a style and have no photo of it that you may show.
 
 # %%

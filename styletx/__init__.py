@@ -3,20 +3,20 @@
 __version__ = "0.1.0"
 
 from . import samples
-from .deep_photo import deep_photo
 from .devices import describe_device, pick_device
 from .encoders import Encoder, load_encoder, normalise
-from .gatys import gatys, gatys_objective, reconstruct_content, reconstruct_style
 from .images import read, resize, show, write
-from .inversion import invert
 from .losses import Loss, content_loss, gram_loss, mean_squared, total_variation, value_range
+from .methods.deep_photo import deep_photo
+from .methods.gatys import gatys, gatys_objective, reconstruct_content, reconstruct_style
+from .methods.inversion import invert
+from .methods.photo_wct import photo_wct
+from .methods.smoothing import smooth
+from .methods.wct import adain, wct
 from .objective import Energy, Match, Objective
-from .photo_wct import photo_wct
 from .samples import load, load_or
-from .smoothing import smooth
 from .statistics import gram
 from .synthesis import Run, Step, synthesize
-from .wct import adain, wct
 
 __all__ = [
     "Encoder",

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from . import __version__, images, samples
 from .devices import describe_device, is_out_of_memory
-from .methods import METHODS, RecordError, again, picture_options, record
-from .options import Choice, Number, Option, Picture, options
-from .smoothing import NotConverged
+from .methods import METHODS
+from .methods.options import Choice, Number, Option, Picture, options, picture_options
+from .methods.record import RecordError, again, record
+from .methods.smoothing import NotConverged
 
 BAD_INPUT = 2  # exit status, as argparse itself has it
 FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, NotConverged)
@@ -179,14 +180,14 @@ def _samples(given: argparse.Namespace) -> int:
 
 
 def _demo(given: argparse.Namespace) -> int:
-    from .demo import write_demo
+    from .course.demo import write_demo
 
     print(write_demo(given.output, size=given.size, device=given.device))
     return 0
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from .demo import examine
+    from .course.doctor import examine
 
     return 0 if examine(device=given.device) else 1
 

@@ -14,10 +14,10 @@ from scipy import ndimage
 from torch import Tensor
 
 from .devices import pick_device
-from .dissection import Dissection
 from .encoders import Affine, Encoder, load_encoder
+from .graph.matting import matting_stencil
+from .graph.nested_dissection import Dissection
 from .images import ImageError, fit_size, resize, to_array
-from .matting import matting_stencil
 from .samples import picture
 
 NEAR = 32  # colours of a mask that are no further apart, in steps of 1/255, are one label

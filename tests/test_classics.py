@@ -1,4 +1,4 @@
-"""styletx/classics.py: moments that must be equal, paths that no other path beats."""
+"""styletx/methods/classics.py: moments that must be equal, paths that no other path beats."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletx import load
-from styletx.classics import cheapest_path, lab_to_rgb, quilt, reinhard, rgb_to_lab
+from styletx.methods.classics import cheapest_path, lab_to_rgb, quilt, reinhard, rgb_to_lab
 
 
 def test_lab_and_back():

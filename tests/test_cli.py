@@ -1,4 +1,4 @@
-"""styletx/cli.py, methods.py and demo.py: the command line, as a shell runs it."""
+"""styletx/cli.py, methods/record.py, course/demo.py and course/doctor.py: the command line, as a shell runs it."""
 
 import functools
 import inspect
@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from styletx import cli, images, methods, samples
-from styletx.demo import examine, write_demo
-from styletx.options import Number, options
+from styletx import cli, images, samples
+from styletx.course.demo import write_demo
+from styletx.course.doctor import examine
+from styletx.methods import METHODS
+from styletx.methods import record as records
+from styletx.methods.options import Number, options, picture_options
 from styletx.synthesis import Run
 
 RUN = ["--size", "64", "--steps", "4", "--device", "cpu", "--quiet"]
@@ -136,8 +139,8 @@ def test_again_refuses_foreign_records(tmp_path, capsys):
         images.write(torch.rand(1, 3, 8, 8), tmp_path / "x.png", record=record)
         assert cli.main(["again", str(tmp_path / "x.png")]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
-    with pytest.raises(methods.RecordError, match="Tensor"):
-        methods.record("gatys", {"content": "china"}, {"start": torch.rand(1, 3, 8, 8)})
+    with pytest.raises(records.RecordError, match="Tensor"):
+        records.record("gatys", {"content": "china"}, {"start": torch.rand(1, 3, 8, 8)})
 
 
 def test_again_refuses_arguments_it_does_not_know(tmp_path, capsys):
@@ -253,20 +256,20 @@ def test_the_list_of_samples_has_credits_and_licences(capsys):
 
 def test_a_record_holds_every_setting():
     """Also those that are no options of a panel: a later default for them must not change the picture either."""
-    record = methods.record("gatys", {"content": "china", "style": "mosaic"}, {"steps": 3})
-    takes = inspect.signature(methods.METHODS["gatys"]).parameters
-    assert set(record["arguments"]) == set(takes) - {"device", *methods.picture_options(methods.METHODS["gatys"])}
+    record = records.record("gatys", {"content": "china", "style": "mosaic"}, {"steps": 3})
+    takes = inspect.signature(METHODS["gatys"]).parameters
+    assert set(record["arguments"]) == set(takes) - {"device", *picture_options(METHODS["gatys"])}
     assert json.loads(json.dumps(record)) == record
-    sizes = methods.record("gatys", {}, {"size": np.int64(96), "style_weight": np.float32(0.5)})["arguments"]
+    sizes = records.record("gatys", {}, {"size": np.int64(96), "style_weight": np.float32(0.5)})["arguments"]
     assert json.loads(json.dumps(sizes))["size"] == 96 and sizes["style_weight"] == 0.5
-    for name in methods.METHODS:
-        assert json.dumps(methods.record(name, {}, {}))
+    for name in METHODS:
+        assert json.dumps(records.record(name, {}, {}))
 
 
 def test_the_demo_has_every_method():
     """`examples` names them, or calls them by their own name: nothing in METHODS is left out."""
-    source = inspect.getsource(sys.modules["styletx.demo"].examples)
-    for name, method in methods.METHODS.items():
+    source = inspect.getsource(sys.modules["styletx.course.demo"].examples)
+    for name, method in METHODS.items():
         assert f'METHODS["{name}"]' in source or f" {method.__name__}(" in source, name
 
 
@@ -318,7 +321,7 @@ def test_bad_input_gives_one_line_and_status_two(tmp_path, capsys):
 
 
 def test_an_output_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(methods.METHODS, "gatys", None)  # would fail, were it called
+    monkeypatch.setitem(METHODS, "gatys", None)  # would fail, were it called
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(images.ImageError, match="cannot be written"):
         cli._make("gatys", {}, {}, str(tmp_path / "o.png"), "cpu")
@@ -335,7 +338,7 @@ def test_help_lists_every_option(capsys):
     with pytest.raises(SystemExit):
         cli.main(["gatys", "--help"])
     text = capsys.readouterr().out
-    for option in methods.options(methods.METHODS["gatys"]):
+    for option in options(METHODS["gatys"]):
         assert option.name.replace("_", "-") in text
 
 
@@ -368,15 +371,15 @@ def test_doctor_goes_on_without_the_decoders(capsys, monkeypatch, tmp_path):
     def missing(name):
         raise FileNotFoundError(f"{name}: gone")
 
-    monkeypatch.setattr("styletx.demo._weights_note", missing)
-    monkeypatch.setattr("styletx.demo.METHODS", {"broken": lambda content, device=None: {}["nothing"]})
+    monkeypatch.setattr("styletx.course.doctor._weights_note", missing)
+    monkeypatch.setattr("styletx.course.doctor.METHODS", {"broken": lambda content, device=None: {}["nothing"]})
     assert cli.main(["doctor", "--device", "cpu"]) == 1
     text = capsys.readouterr().out
     assert "PROBLEM: mini: gone" in text and "method    broken" in text and "something is wrong" in text
 
 
 def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr("styletx.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
+    monkeypatch.setattr("styletx.course.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
     monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
     page = write_demo(tmp_path / "demo.html", size=64, device="cpu").read_text()
     assert page.count("data:image/jpeg;base64,") == 4 * 3 + 4 + 4 + 4 + 5 + 4
@@ -399,8 +402,8 @@ def test_the_installed_command_runs(tmp_path):
     assert bad.returncode == 2 and "Traceback" not in bad.stderr and len(bad.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", list(methods.METHODS))
+@pytest.mark.parametrize("name", list(METHODS))
 def test_a_slider_has_room_to_move(name):
-    for option in options(methods.METHODS[name]):
+    for option in options(METHODS[name]):
         if isinstance(option.allowed, Number) and option.kind is float and not option.allowed.log:
             assert 0 < option.allowed.step <= (option.allowed.high - option.allowed.low) / 5, option.name

@@ -1,4 +1,4 @@
-"""styletx/control.py: covariances that must be equal, colours that must stay."""
+"""styletx/methods/control.py: covariances that must be equal, colours that must stay."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletx import Match, Objective, gatys, gram_loss, load, load_encoder
-from styletx.control import keep_chroma, match_colours
 from styletx.encoders import EncoderError
 from styletx.images import rgb_to_yiq
+from styletx.methods.control import keep_chroma, match_colours
 from styletx.samples import SampleError
 
 

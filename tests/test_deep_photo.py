@@ -1,4 +1,4 @@
-"""styletx/deep_photo.py: the augmented loss densely in float64, what an affine map of colours costs, and whole runs."""
+"""styletx/methods/deep_photo.py: the augmented loss densely in float64, what an affine map of colours costs, runs."""
 
 import importlib
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from styletx import load, load_encoder
-from styletx.deep_photo import deep_photo, deep_photo_objective, find_segments, paper_objective, photorealism
 from styletx.images import noise_like, resize, resize_mask
-from styletx.options import Choice, Number, Picture, options
+from styletx.methods.deep_photo import deep_photo, deep_photo_objective, find_segments, paper_objective, photorealism
+from styletx.methods.options import Choice, Number, Picture, options
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 SMALL = dict(size=96, steps=4, device="cpu")
@@ -261,7 +261,7 @@ def test_options_are_read_from_the_signature():
 def test_the_papers_recipe_is_the_authors_code(monkeypatch, photos):
     """Their losses as neuralstyle_seg.lua has them, on random VGG-19: 5, 100, 10⁴; first without λ, then with it."""
     small = load_encoder("vgg19", weights="random", device="cpu")
-    module = importlib.import_module("styletx.deep_photo")  # styletx.deep_photo may also be the function of that name
+    module = importlib.import_module("styletx.methods.deep_photo")
     monkeypatch.setattr(module, "load_encoder", lambda *a, **k: small)
     content = photos[0]
     style = resize(photos[1], content.shape[-2:])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from styletx import Match, Objective, gatys, gram_loss, load_encoder, load_or, synthesize
+from styletx.evaluation.metrics import patch_ratio
 from styletx.losses import STYLE_LOSSES, adversarial_loss, laplacian_loss, semantic_loss
-from styletx.recipes.judge import patch_ratio
 from styletx.segments import cluster
 
 PATCHES = {"mrf", "reshuffle"}

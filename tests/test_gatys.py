@@ -1,4 +1,4 @@
-"""styletx/gatys.py: the method as a user meets it."""
+"""styletx/methods/gatys.py: the method as a user meets it."""
 
 import importlib
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from styletx import gatys, gram_loss, load, load_encoder, reconstruct_content, reconstruct_style
-from styletx.gatys import STYLE_LAYERS, STYLE_WEIGHT, style_parts
 from styletx.images import noise_like, resize
 from styletx.losses import STYLE_LOSSES
-from styletx.options import Choice, Number, Picture, check_options, options
+from styletx.methods.gatys import STYLE_LAYERS, STYLE_WEIGHT, style_parts
+from styletx.methods.options import Choice, Number, Picture, check_options, options
 
 SMALL = {"size": 96, "device": "cpu"}
 
@@ -108,7 +108,7 @@ def test_the_papers_recipe_is_the_papers_objective(monkeypatch):
     """α = 1, β = 10³, ½ Σ and Σ/(4N²M²), average pooling, from noise, one level; checked by hand on random VGG-19."""
     small = load_encoder("vgg19", weights="random", pooling="avg", device="cpu")
     seen = {}
-    module = importlib.import_module("styletx.gatys")  # styletx.gatys is also the function of that name
+    module = importlib.import_module("styletx.methods.gatys")
     monkeypatch.setattr(module, "load_encoder", lambda *a, **k: seen.update(k, name=a[0]) or small)
     photo, style = load("china", size=64), resize(load("mosaic"), (43, 64))
     step = next(gatys(photo, style, size=64, steps=1, recipe="paper", device="cpu"))

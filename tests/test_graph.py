@@ -1,4 +1,4 @@
-"""styletx/graph.py: against the slide's 4×4 example, scikit-learn's grid, sums written out, and scipy."""
+"""styletx/graph/stencil.py, affinity.py: the slide's 4×4 example, scikit-learn's grid, sums written out, and scipy."""
 
 import itertools
 
@@ -9,17 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from styletx.graph import (
-    FLOOR,
-    Stencil,
-    degree,
-    gaussian_affinity,
-    grid_graph,
-    local_scale,
-    normalised,
-    overlap,
-    window,
-)
+from styletx.graph.affinity import FLOOR, degree, gaussian_affinity, grid_graph, local_scale, normalised
+from styletx.graph.stencil import Stencil, overlap, window
 
 SIZES = st.tuples(st.integers(1, 7), st.integers(1, 7))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from styletx import load, resize
-from styletx.graph import gaussian_affinity
+from styletx.graph.affinity import gaussian_affinity
 from styletx.widgets import GraphPanel
 from styletx.widgets.graph_panel import KINDS
 

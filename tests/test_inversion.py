@@ -1,12 +1,12 @@
-"""styletx/inversion.py: formulas by hand, the views, and pictures that come back."""
+"""styletx/methods/inversion.py: formulas by hand, the views, and pictures that come back."""
 
 import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from styletx import Objective, load, load_encoder, synthesize
-from styletx.inversion import CODES, Jitter, central_patch, invert, reconstruction_error
 from styletx.losses import alpha_norm, beta_variation, total_variation
+from styletx.methods.inversion import CODES, Jitter, central_patch, invert, reconstruction_error
 
 
 def test_reconstruction_error_by_hand():

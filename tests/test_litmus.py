@@ -1,11 +1,11 @@
-"""styletx/litmus.py: what is measured is what was derived; the pairs are what they claim to be."""
+"""styletx/evaluation/litmus.py: what is measured is what was derived; the pairs are what they claim to be."""
 
 import numpy as np
 import pytest
 import torch
 
 from styletx import load_encoder
-from styletx.litmus import LOSSES, PAIRS, sees
+from styletx.evaluation.litmus import LOSSES, PAIRS, sees
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from styletx import load
-from styletx.methods import fingerprint
+from styletx.methods.record import fingerprint
 from styletx.widgets import MaskPainter, Panel
 from styletx.widgets.mask_painter import GRID
 

@@ -1,4 +1,4 @@
-"""styletx/matting.py: against pymatting, windows decomposed one by one, finite differences, and scipy."""
+"""styletx/graph/matting.py: against pymatting, windows decomposed one by one, finite differences, and scipy."""
 
 import itertools
 
@@ -11,8 +11,8 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from styletx import load
-from styletx.graph import degree, normalised
-from styletx.matting import (
+from styletx.graph.affinity import degree, normalised
+from styletx.graph.matting import (
     MattingQuadratic,
     cut_out,
     inverse3,
@@ -86,7 +86,7 @@ def test_laplacian_window_by_window(size, eps, radius, kind):
 
 def test_strips_change_nothing(photo, monkeypatch):
     expected = matting_stencil(photo).values
-    monkeypatch.setattr("styletx.matting.STRIP", 7 * photo.shape[-1])
+    monkeypatch.setattr("styletx.graph.matting.STRIP", 7 * photo.shape[-1])
     assert torch.allclose(matting_stencil(photo).values, expected, atol=1e-13)
 
 

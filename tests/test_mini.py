@@ -9,6 +9,7 @@ import torch
 
 from styletx import load, load_encoder
 from styletx.encoders import WEIGHTS
+from styletx.evaluation import metrics
 from styletx.images import resize
 from styletx.recipes import judge, mini
 
@@ -62,7 +63,7 @@ def test_slopes_are_the_teachers(cosines, layer, gram, covariance):
 def test_slopes_of_a_teacher_are_its_own(shared_cache):
     small = load_encoder("vgg19-small", device="cpu")
     found = judge.slope_cosines({"itself": small}, judge.GRADIENT_PAIRS[:1])["itself"]
-    for kind in judge.STATISTICS:
+    for kind in metrics.STATISTICS:
         assert all(found[kind][layer] == pytest.approx(1, abs=1e-4) for layer in ("relu4_1", "relu5_1"))
         assert all(found[kind][layer] < 0.95 for layer in judge.LAYERS)
 
@@ -122,10 +123,16 @@ def test_judges_on_known_cases():
     photo, style = load("china", size=96), load("mosaic", size=96)
     style = resize(style, tuple(photo.shape[-2:]))
     encoder = load_encoder("mini", device="cpu")
-    assert all(value == pytest.approx(1, rel=1e-4) for value in judge.gram_ratio(encoder, photo, photo, style).values())
-    assert all(value == pytest.approx(0, abs=1e-6) for value in judge.gram_ratio(encoder, style, photo, style).values())
-    assert judge.patch_ratio(photo, photo, style) == pytest.approx(1)
-    assert judge.patch_ratio(style, photo, style) == pytest.approx(0, abs=1e-6)
+    assert all(
+        value == pytest.approx(1, rel=1e-4)
+        for value in metrics.gram_ratio(encoder, photo, photo, style, judge.LAYERS).values()
+    )
+    assert all(
+        value == pytest.approx(0, abs=1e-6)
+        for value in metrics.gram_ratio(encoder, style, photo, style, judge.LAYERS).values()
+    )
+    assert metrics.patch_ratio(photo, photo, style) == pytest.approx(1)
+    assert metrics.patch_ratio(style, photo, style) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_held_out_are_held_out(tmp_path):
@@ -198,8 +205,8 @@ def test_slopes_by_hand():
     image = torch.rand(2, 3, 5, 6, generator=generator, requires_grad=True)
     root = torch.randn(2, 3, 3, generator=generator)
     wanted = root @ root.mT
-    for statistic, centred in zip(mini.STATISTICS, (False, True), strict=True):
-        found = mini.slopes(image * 1, wanted, image, statistic).flatten(2)
+    for statistic, centred in zip(metrics.STATISTICS.values(), (False, True), strict=True):
+        found = metrics.slopes(image * 1, wanted, image, statistic).flatten(2)
         cloud = image.detach().flatten(2)
         cloud = cloud - cloud.mean(2, keepdim=True) if centred else cloud
         off = cloud @ cloud.mT / 30 - wanted

@@ -16,9 +16,9 @@ manager = pytest.importorskip("jupyter_client.manager")
 import torch  # noqa: E402
 
 from styletx import samples  # noqa: E402
-from styletx.gatys import gatys  # noqa: E402
 from styletx.images import read_record, to_png  # noqa: E402
-from styletx.options import Choice, Number, options  # noqa: E402
+from styletx.methods.gatys import gatys  # noqa: E402
+from styletx.methods.options import Choice, Number, options  # noqa: E402
 from styletx.widgets import Panel  # noqa: E402
 from styletx.widgets.charts import loss_curve, share_bar  # noqa: E402
 from styletx.widgets.controls import plain  # noqa: E402

@@ -1,11 +1,11 @@
-"""styletx/relight.py: what each time of day, weather and season does to pictures that are known."""
+"""styletx/samples/relight.py: what each time of day, weather and season does to pictures that are known."""
 
 import pytest
 import torch
 
 from styletx import load
 from styletx.images import luminance
-from styletx.relight import autumn, dusk, fog, night, overcast, sky, to_linear, to_srgb, winter
+from styletx.samples.relight import autumn, dusk, fog, night, overcast, sky, to_linear, to_srgb, winter
 
 TIMES = (dusk, night, fog, overcast, autumn, winter)
 

@@ -15,16 +15,17 @@ PACKAGE = ROOT / "styletx"
 
 # From the ground up: a module imports from its own floor and from those below, never from above.
 FLOORS = [
-    ["devices", "images", "options", "relight", "samples", "scenes", "styles"],
-    ["encoders", "graph", "statistics", "transforms"],
-    ["dissection"],
-    ["matting", "schwarz"],
-    ["losses", "memory", "networks", "smoothing", "segments"],
-    ["objective", "strokes"],
-    ["synthesis", "training"],
-    ["classics", "control", "inversion", "gatys", "wct", "photo_wct", "deep_photo", "video", "stereo", "audio"],
-    ["evaluation", "litmus", "methods"],
-    ["widgets", "cli", "demo", "gallery", "lecture", "recipes", "__main__"],
+    ["checks", "devices", "images"],
+    ["samples"],
+    ["encoders", "statistics", "whitening"],
+    ["graph", "memory"],
+    ["losses", "networks", "segments"],
+    ["objective"],
+    ["run", "synthesis", "training"],
+    ["methods"],
+    ["evaluation"],
+    ["course", "recipes", "widgets"],
+    ["cli"],
     ["__init__"],  # the names a lecture imports: above all
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}

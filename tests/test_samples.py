@@ -1,4 +1,4 @@
-"""styletx/samples.py: names, dependencies' pictures, fetching with and without a network (none is used)."""
+"""styletx/samples/__init__.py: names, dependencies' pictures, fetching with and without a network (none is used)."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from styletx import gatys, images, samples
-from styletx.methods import fingerprint
+from styletx.methods.record import fingerprint
 from styletx.samples import SampleError
 
 CACHE_FOLDER = samples.cache_folder

@@ -1,4 +1,4 @@
-"""styletx/scenes.py: depths that geometry gives by hand, and a flow that carries one picture onto the other."""
+"""styletx/samples/scenes.py: depths that geometry gives by hand, and a flow that carries one picture onto the other."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 
 from styletx import load
 from styletx.losses import warp
-from styletx.scenes import FARTHEST, Camera, Scene, Solid, moved, random_scene
+from styletx.samples.scenes import FARTHEST, Camera, Scene, Solid, moved, random_scene
 
 PLAIN = torch.full((1, 3, 4, 4), 0.5)
 SIZE = (41, 61)

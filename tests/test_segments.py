@@ -10,9 +10,9 @@ from PIL import Image
 
 from styletx import load, load_encoder
 from styletx import read as read_image
+from styletx.graph.matting import matting_laplacian
 from styletx.images import ImageError
-from styletx.matting import matting_laplacian
-from styletx.scenes import random_scene
+from styletx.samples.scenes import random_scene
 from styletx.segments import SegmentError, cluster, merge, read_masks, refine, semantic, without_orphans
 
 

@@ -1,4 +1,4 @@
-"""styletx/smoothing.py: against dense algebra, the objective it minimises, and pictures whose answer is known."""
+"""styletx/methods/smoothing.py: against dense algebra, the objective that it minimises, and known answers."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import spsolve
 
 from styletx import load, resize
-from styletx.graph import gaussian_affinity, normalised
-from styletx.matting import matting_affinity
-from styletx.smoothing import NotConverged, Smoother, box_mean, guided_filter, objective, smooth
+from styletx.graph.affinity import gaussian_affinity, normalised
+from styletx.graph.matting import matting_affinity
+from styletx.methods.smoothing import NotConverged, Smoother, box_mean, guided_filter, objective, smooth
 
 AFFINITIES = {"matting": matting_affinity, "gaussian": gaussian_affinity}
 

@@ -1,4 +1,4 @@
-"""styletx/strokes.py: sums over sizes, added up by hand with the losses they are made of."""
+"""styletx/methods/strokes.py: sums over sizes, added up by hand with the losses they are made of."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from styletx import Objective, gram_loss, load_encoder, load_or, resize, synthesize
-from styletx.strokes import Shrink, hierarchical_loss, stroke_loss, stroke_weights
+from styletx.methods.strokes import Shrink, hierarchical_loss, stroke_loss, stroke_weights
 
 LAYERS = ("relu1_1", "relu2_1")
 

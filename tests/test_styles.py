@@ -1,4 +1,4 @@
-"""styletx/styles.py: seeded, of any size, the same picture at each size, with strokes at several scales."""
+"""styletx/samples/styles.py: seeded, of any size, the same picture at each size, with strokes at several scales."""
 
 import time
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from styletx import styles
 from styletx.images import luminance, resize
+from styletx.samples import styles
 
 NAMES = list(styles.STYLES)
 

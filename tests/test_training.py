@@ -1,10 +1,10 @@
-"""styletx/training.py: seeded, resumed to the same weights, honest about what goes wrong."""
+"""styletx/training/fit.py: seeded, resumed to the same weights, honest about what goes wrong."""
 
 import pytest
 import torch
 from torch import nn
 
-from styletx.training import fit, one_cycle
+from styletx.training.fit import fit, one_cycle
 
 
 class Drawn:

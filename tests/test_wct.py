@@ -1,4 +1,4 @@
-"""styletx/wct.py and photo_wct.py: covariances after encoding, masks, sizes, bad input."""
+"""styletx/methods/wct.py and photo_wct.py: covariances after encoding, masks, sizes, bad input."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ import torch
 from styletx import load, load_encoder
 from styletx.encoders import EncoderError
 from styletx.images import ImageError, resize, write
+from styletx.methods.photo_wct import photo_wct
+from styletx.methods.smoothing import smooth
+from styletx.methods.wct import adain, at_area, move, one_shot, padded, wct
 from styletx.networks.decoders import load_pairs
-from styletx.photo_wct import photo_wct
-from styletx.smoothing import smooth
 from styletx.statistics import gram, moments
-from styletx.wct import adain, at_area, move, one_shot, padded, wct
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_adain_exchanges_moments(photo, painting):
     A channel that is all but the same all over the content (variance below 1e-5 of the largest) has no spread to
     exchange, and gets the style's mean.
     """
-    from styletx.transforms import gaussian, transfer
+    from styletx.whitening import gaussian, transfer
 
     encoder = load_encoder("mini", device="cpu")
     mine, theirs = (encoder(one, "relu4_1")["relu4_1"] for one in (photo, painting))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..graph import check_whole
+from ..checks import check_whole
 from ..statistics import Ranked, at_ranks, match_histograms, moments, ranked, sample
 from .base import Loss
 

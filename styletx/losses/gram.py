@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ..graph import check_whole
+from ..checks import check_whole
 from ..statistics import centred_gram, gram, identity, multiscale_gram, shifted_gram
 from .base import Loss, mean_squared
 

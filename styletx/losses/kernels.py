@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..graph import check_whole
+from ..checks import check_whole
 from ..statistics import sample
 from .base import Loss
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..graph import check_whole
+from ..checks import check_whole
 from ..statistics import identity
 from .base import Loss
 

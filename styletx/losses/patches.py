@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ..graph import check_whole
+from ..checks import check_whole
 from .base import Loss, mean_squared
 
 BLOCK = 2**24  # entries of a matching matrix that exist at one time: 64 MiB

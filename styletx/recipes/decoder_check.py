@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..encoders import Encoder, load_encoder
 from ..samples import load
-from ..training import fit
+from ..training.fit import fit
 from .judge import PHOTOS
 from .mini import CROP, Pictures, load_photos
 

@@ -25,8 +25,8 @@ from .. import samples
 from ..encoders import WEIGHTS, load_encoder, read_weights
 from ..networks.decoders import LEVELS, MINI_LEVELS, PAIRS, UPSAMPLING, Pair, load_pairs, mini_decoder
 from ..samples import load
-from ..training import fit
-from ..transforms import gaussian
+from ..training.fit import fit
+from ..whitening import gaussian
 from .judge import PHOTOS
 from .mini import Pictures, load_paintings, load_photos
 

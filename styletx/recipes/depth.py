@@ -1,6 +1,6 @@
 """How the small depth network was made: python -m styletx.recipes.depth [--steps N]
 
-Pictures and their depth come from rendered scenes (`styletx.scenes`): rooms, streets and walls with textures from the
+Pictures and their depth come from rendered scenes (`samples.scenes`): rooms, streets and walls with textures from the
 samples, so nothing has to be fetched. The loss is on log depth: its scale counts only in part (Eigen et al. 2014,
 λ = 1/2), and its slopes count as well, for sharp edges. Half of the pictures are disturbed or coloured anew, because
 what is being stylised does not look like a photo.
@@ -28,8 +28,8 @@ from ..images import resize
 from ..networks import DepthNetwork, depth_encoder
 from ..networks.depth import MIDDLE, SPREAD
 from ..samples import load
-from ..scenes import random_scene
-from ..training import fit
+from ..samples.scenes import random_scene
+from ..training.fit import fit
 
 SIZE = (120, 160)
 HELD_OUT = ("brick", "grass", "gravel", "chelsea", "rocket", "waves")

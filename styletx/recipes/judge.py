@@ -12,30 +12,24 @@ content   whose edges does the result have? Among all the photos the nearest mus
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import sobel
 from scipy.stats import spearmanr
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from ..encoders import Encoder, Laplacian, load_encoder
-from ..gatys import gatys
-from ..images import luminance, resize
+from ..encoders import Encoder, load_encoder
+from ..evaluation.metrics import STATISTICS, gram_ratio, nearest_photo, patch_ratio, slope
+from ..images import resize
 from ..losses import content_loss, gram_loss
+from ..methods.gatys import gatys
+from ..methods.wct import at_area
 from ..samples import load
-from ..statistics import gram
-from ..wct import at_area
-from .mini import STATISTICS as TAUGHT
-from .mini import slopes
 
-Statistic = Callable[[Tensor], Tensor]
-STATISTICS: dict[str, Statistic] = dict(zip(("gram", "covariance"), TAUGHT, strict=True))
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 PHOTOS = tuple(f"kodak-{n:02d}" for n in (1, 3, 4, 5, 7, 8, 13, 15, 19, 21, 23, 24))
 PAINTINGS = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
@@ -82,14 +76,6 @@ def ranks(encoder: Encoder, judge: Encoder, names: Sequence[str]) -> dict[str, d
     return {kind: {n: float(spearmanr(mine[kind][n], theirs[kind][n])[0]) for n in LAYERS} for kind in mine}
 
 
-def slope(encoder: Encoder, image: Tensor, style: Tensor, layer: str, statistic: Statistic = gram) -> Tensor:
-    """The gradient of ‖S(x) − A‖²/‖A‖² at x = `image` (1, 3, H, W), S the statistic at that layer and A the style's."""
-    with torch.no_grad():
-        wanted = statistic(encoder(style, layer)[layer])
-    image = image.clone().requires_grad_(True)
-    return slopes(encoder(image, layer)[layer], wanted, image, statistic)
-
-
 def slope_cosines(encoders: dict[str, Encoder], pairs: Sequence[tuple[str, str]] = GRADIENT_PAIRS) -> dict:
     """{encoder: {"gram" | "covariance": {layer: cosine}}} of each encoder's slopes and its teacher's.
 
@@ -112,60 +98,6 @@ def slope_cosines(encoders: dict[str, Encoder], pairs: Sequence[tuple[str, str]]
     return found
 
 
-@torch.no_grad()
-def gram_ratio(
-    judge: Encoder, result: Tensor, photo: Tensor, style: Tensor, layers: Sequence[str] = LAYERS
-) -> dict[str, float]:
-    """Gram distance of result and style over that of photo and style, at equal areas, per layer of the judge."""
-    photo, style = resize(photo, tuple(result.shape[-2:])), at_area(style, result[0, 0].numel())
-    seen = [judge(picture, layers) for picture in (result, photo, style)]
-    return {n: float(gram_loss(seen[0][n], seen[2][n]) / gram_loss(seen[1][n], seen[2][n])) for n in layers}
-
-
-@torch.no_grad()
-def patch_ratio(result: Tensor, photo: Tensor, style: Tensor, directions: int = 128) -> float:
-    """Sliced Wasserstein distance of 7×7 patches, result to style over photo to style, mean over the bands.
-
-    On the bands of a Laplacian pyramid without its low-pass: the right colours alone do not win. W₂ over random
-    directions (the root of the mean square), at the bands with at least 7×7 positions; every scale counts alike.
-    """
-    pyramid, generator = Laplacian(), torch.Generator().manual_seed(0)
-    bands = [name for name in pyramid.layers if name.startswith("band")]
-    photo, style = resize(photo, tuple(result.shape[-2:])), at_area(style, result[0, 0].numel())
-    seen = [pyramid(picture, bands) for picture in (result, photo, style)]
-    axes = torch.randn(directions, 3 * 49, generator=generator)
-    axes = axes / axes.norm(dim=1, keepdim=True)
-    ratios = []
-    for band in bands:
-        if min(min(f[band].shape[-2:]) for f in seen) < 7:
-            break
-        mine, photos, styles = (_quantiles(axes @ F.unfold(f[band], 7)[0]) for f in seen)
-        near, far = ((q - styles).square().mean().sqrt() for q in (mine, photos))
-        ratios.append(float(near / far))
-    return float(np.mean(ratios))
-
-
-def _quantiles(clouds: Tensor, count: int = 256) -> Tensor:
-    """Each row's values at `count` evenly spread ranks: samples of different sizes compare."""
-    ranks_ = ((torch.arange(count) + 0.5) / count * clouds.shape[1]).long()
-    return clouds.sort(dim=1).values[:, ranks_]
-
-
-def nearest_photo(result: Tensor) -> str:
-    """The photo whose edges (SSIM of the gradient magnitude) are nearest to the result's."""
-    mine = _edges(result)
-    likeness = {}
-    for name in PHOTOS:
-        theirs = _edges(resize(load(name), tuple(result.shape[-2:])))
-        likeness[name] = structural_similarity(mine, theirs, data_range=1.0)  # one range for all photos
-    return max(likeness, key=likeness.get)
-
-
-def _edges(image: Tensor) -> np.ndarray:
-    grey = luminance(image)[0, 0].double().numpy()
-    return np.hypot(sobel(grey, 0), sobel(grey, 1))
-
-
 def stylisations(
     encoder: str | Encoder, size: int = 384, pairs: Sequence[tuple[str, str]] = PAIRS, **options
 ) -> list[dict]:
@@ -182,7 +114,8 @@ def stylisations(
             ratio |= gram_ratio(teachers[name], result, photo, painting, layers)
         rows.append({
             "content": content, "style": style, **ratio, "gram": float(np.mean([ratio[layer] for layer in LAYERS])),
-            "patches": patch_ratio(result, photo, painting), "nearest": nearest_photo(result), "picture": result,
+            "patches": patch_ratio(result, photo, painting), "nearest": nearest_photo(result, PHOTOS),
+            "picture": result,
         })  # fmt: skip
     return rows
 

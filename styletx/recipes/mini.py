@@ -32,9 +32,10 @@ from tqdm import tqdm
 
 from .. import samples
 from ..encoders import WEIGHTS, Encoder, load_encoder, mini_encoder
+from ..evaluation.metrics import STATISTICS, slopes
 from ..images import read, resize
-from ..statistics import centred_gram, gram
-from ..training import fit
+from ..statistics import gram
+from ..training.fit import fit
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TRUE_LAYERS, DEEP_LAYERS = LAYERS[:3], LAYERS[3:]  # where the teacher is VGG-19 itself, and where the small one
@@ -44,7 +45,6 @@ OFTEN = {"relu1_1": 0.18, "relu2_1": 0.27, "relu3_1": 0.55}
 WEIGHTS_OF_TERMS = {"slopes": 3.0, "deep": 0.3, "held": 1.0, "gram": 1.0, "content": 3.0, "energy": 0.3}
 FAINT = {"relu2_1": 0.3, "relu3_1": 0.3, "relu4_1": 0.03, "relu5_1": 0.03}  # the size at which new channels begin
 SILENT = 1e-3  # of its layer's mean activation: what fires less is taken not to fire at all
-STATISTICS = (gram, partial(centred_gram, centre="channel"))
 # Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
 HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
 CROP, BATCH = 128, 4
@@ -259,14 +259,6 @@ def told_apart(below: Tensor, wanted: Tensor, count: int, generator: torch.Gener
     return best[:, :-1].unflatten(1, (-1, 3, 3)), best[:, -1]
 
 
-def slopes(
-    features: Tensor, wanted: Tensor, image: Tensor, statistic=gram, create_graph: bool = False
-) -> Tensor:
-    """The gradient of Σ_b ‖S(f_b) − A_b‖²/‖A_b‖² with respect to the pictures (B, 3, H, W) that f comes from."""
-    loss = (statistic(features) - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2)).clamp(min=1e-20)
-    return torch.autograd.grad(loss.sum(), image, create_graph=create_graph, retain_graph=True)[0]
-
-
 def apart(mine: Tensor, theirs: Tensor) -> Tensor:
     """1 − cosine, the mean over a batch of slopes; short slopes count less, because theirs turn at the least change."""
     mine, theirs = mine.flatten(1), theirs.flatten(1)
@@ -411,7 +403,7 @@ class Learner:
         draw = torch.rand(5, generator=generator).tolist()
         shallow = TRUE_LAYERS[int(torch.tensor(list(OFTEN.values())).multinomial(1, generator=generator))]
         deep = DEEP_LAYERS[draw[0] < 0.65]  # relu5_1 is the first to lose its way
-        near, far = (STATISTICS[number < 0.5] for number in draw[1:3])
+        near, far = (STATISTICS["covariance" if number < 0.5 else "gram"] for number in draw[1:3])
         upto = TRUE_LAYERS[: TRUE_LAYERS.index(shallow) + 1]
 
         def slope(encoder, layer: str, statistic, create_graph: bool = False) -> Tensor:

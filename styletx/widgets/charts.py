@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from .controls import label
-from .drive import Job
+from .job import Job
 
 # (colour, dashes): the two parts of a style have its colour
 OWN = {

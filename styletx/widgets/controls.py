@@ -1,4 +1,4 @@
-"""Controls made from a method's signature (`styletx.options`): an option is written once, there."""
+"""Controls made from a method's signature (`styletx.methods.options`): an option is written once, there."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import torch
 
 from ..devices import describe_device, pick_device
-from ..options import Choice, Number, Option
+from ..methods.options import Choice, Number, Option
 
 CSS = Path(__file__).with_name("panel.css").read_text(encoding="utf-8")
 SMALLEST = 1e-3  # the least positive value on a logarithmic scale that begins at 0

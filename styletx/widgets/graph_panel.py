@@ -7,9 +7,9 @@ import ipywidgets as widgets
 import numpy as np
 from torch import Tensor
 
-from ..graph import degree, gaussian_affinity, grid_graph
+from ..graph.affinity import degree, gaussian_affinity, grid_graph
+from ..graph.matting import matting_affinity
 from ..images import resize, to_array
-from ..matting import matting_affinity
 from ..samples import picture
 from .controls import CSS, box, set_help
 from .pictures import data_url, shape_of

@@ -10,11 +10,11 @@ from typing import Any
 import ipywidgets as widgets
 from torch import Tensor
 
-from ..options import Choice, Number, Picture, options
+from ..methods.options import Choice, Number, Picture, options
 from ..synthesis import Step
 from .charts import loss_curve, share_bar, status_bar
 from .controls import CSS, box, control, device_control, label, plain, set_help, shown
-from .drive import DRIVES, SLICE, TICK, Job, automatic
+from .job import DRIVES, SLICE, TICK, Job, automatic
 from .mask_painter import MaskPainter
 from .pictures import Picker, picture_html
 from .results import check_given, find_method, keep_on_drive, make_record, name_of, save_result

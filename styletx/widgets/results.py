@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import methods
 from ..images import write
-from ..options import check_options
+from ..methods import METHODS
+from ..methods.options import check_options
+from ..methods.record import record
 
 DRIVE_FOLDER = Path("/content/drive/MyDrive")  # Colab's, where it is mounted
 
@@ -21,14 +22,14 @@ def find_method(method: str | Callable) -> Callable:
     """The function of a method's name; ValueError, with the names there are, for another."""
     if callable(method):
         return method
-    if method not in methods.METHODS:
-        raise ValueError(f'method: "{method}" is none of {", ".join(methods.METHODS)}')
-    return methods.METHODS[method]
+    if method not in METHODS:
+        raise ValueError(f'method: "{method}" is none of {", ".join(METHODS)}')
+    return METHODS[method]
 
 
 def name_of(method: Callable) -> str:
     """The name that a method has in METHODS, or else the function's own."""
-    return next((name for name, known in methods.METHODS.items() if known is method), method.__name__)
+    return next((name for name, known in METHODS.items() if known is method), method.__name__)
 
 
 def check_given(
@@ -51,10 +52,10 @@ def make_record(method: Callable, pictures: dict, arguments: dict) -> dict | Exc
     The error is kept for whoever saves: the run itself does not need a record.
     """
     name = name_of(method)
-    if methods.METHODS.get(name) is not method:
+    if METHODS.get(name) is not method:
         return None
     try:
-        return methods.record(name, pictures, arguments)
+        return record(name, pictures, arguments)
     except (ValueError, OSError, TypeError) as error:
         return error
 

@@ -11,8 +11,8 @@ import sys
 import torch
 
 from styletx import load_encoder
-from styletx.gatys import STYLE_LAYERS
 from styletx.memory import HISTORY, predict_memory, resident
+from styletx.methods.gatys import STYLE_LAYERS
 
 from . import peer
 from .measure import ROOT

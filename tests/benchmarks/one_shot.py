@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from styletx import load
-from styletx.transforms import gaussian, transfer
-from styletx.wct import wct
+from styletx.methods.wct import wct
+from styletx.whitening import gaussian, transfer
 
 from .measure import interleave, ratio, summary
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from styletx import Encoder, Match, Objective, content_loss, gram_loss, synthesize
-from styletx.gatys import PAPER_CONTENT_LAYER, STYLE_LAYERS
+from styletx.methods.gatys import PAPER_CONTENT_LAYER, STYLE_LAYERS
 
 STYLE_WEIGHT = 10.0
 GONE = ("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")

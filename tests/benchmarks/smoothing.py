@@ -38,7 +38,7 @@ def laplacian(size: tuple[int, int], quick: bool) -> dict:
     """Seconds of the sparse matrix, ours and pymatting's (compiled beforehand)."""
     import pymatting
 
-    from styletx.matting import matting_laplacian
+    from styletx.graph.matting import matting_laplacian
 
     image = photo(size)
     array = image[0].permute(1, 2, 0).double().numpy()
@@ -103,7 +103,7 @@ def smoothed(solver: str, affinity: str, size: tuple[int, int], device: torch.de
 
 def prepared(solver: str, affinity: str, content: Tensor, device: torch.device):
     """A function from a picture to the smoothed one, with all that can be reused already done."""
-    from styletx.smoothing import Smoother, guided_filter
+    from styletx.methods.smoothing import Smoother, guided_filter
 
     if solver == "guided":
         return lambda picture: guided_filter(picture, content)
@@ -119,8 +119,8 @@ def system(content: Tensor, affinity: str):
     import numpy as np
     from scipy import sparse
 
-    from styletx.graph import degree, gaussian_affinity, normalised
-    from styletx.matting import matting_affinity
+    from styletx.graph.affinity import degree, gaussian_affinity, normalised
+    from styletx.graph.matting import matting_affinity
 
     found = (matting_affinity if affinity == "matting" else gaussian_affinity)(content)
     return sparse.csc_array(sparse.eye_array(found.shape[0]) - ALPHA * normalised(found)), np.sqrt(degree(found))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from styletx import gram_loss, load_encoder
-from styletx.transforms import gaussian, transfer
+from styletx.whitening import gaussian, transfer
 
 from . import coarse_to_fine, losses, measure, one_shot, peer, smoothing
 from .render import render

@@ -2,7 +2,7 @@
 
 Each function of these modules is one figure: it runs the method at full quality, and gives pictures with titles and
 what was measured. Each module lists its figures with the number of pictures in a row. The pictures of a figure are kept
-at one size, as WebP in styletx/gallery/; titles and numbers beside them in numbers.json.
+at one size, as WebP in styletx/course/gallery/; titles and numbers beside them in numbers.json.
 """
 
 import torch

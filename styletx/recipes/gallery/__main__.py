@@ -8,8 +8,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from ...course.gallery import FOLDER, files
 from ...devices import describe_device
-from ...gallery import FOLDER, files
 from ...images import to_array, to_jpeg
 from . import control, covering, deep_photo, gatys, inversion, kernels, museum, one_shot, sheet
 

@@ -1,8 +1,8 @@
 """The strip of lecture 06: a style for each region."""
 
-from ...gatys import gatys
+from ...course.figures import heat
 from ...images import resize
-from ...lecture import heat
+from ...methods.gatys import gatys
 from ...samples import load
 from ...segments import cluster
 from . import PHOTO, SIZE, TITLES, Strip

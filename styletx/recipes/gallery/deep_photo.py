@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
-from ... import relight
-from ...deep_photo import (
+from ...encoders import load_encoder
+from ...images import resize
+from ...losses import gram_loss, value_range
+from ...methods.deep_photo import (
     MATTING_WEIGHT,
     RANGE_WEIGHT,
     STYLE_LAYERS,
@@ -14,11 +16,8 @@ from ...deep_photo import (
     find_segments,
     photorealism,
 )
-from ...encoders import load_encoder
-from ...images import resize
-from ...losses import gram_loss, value_range
 from ...objective import Energy, Match, Objective
-from ...samples import load
+from ...samples import load, relight
 from ...synthesis import synthesize
 from . import PHOTO, SIZE, Strip
 
@@ -77,7 +76,7 @@ def deep_photo_times() -> Strip:
 
 
 def deep_photo_relit() -> Strip:
-    """One photograph at six other times, made by `styletx.relight`."""
+    """One photograph at six other times, made by `styletx.samples.relight`."""
     times = ("dusk", "night", "fog", "overcast", "autumn", "winter")
     photo = resize(load("kodak-13"), SIZE)
     return [getattr(relight, name)(photo) for name in times], list(times), {}

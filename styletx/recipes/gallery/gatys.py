@@ -5,7 +5,9 @@ import time
 import torch
 from torch import Tensor
 
-from ...gatys import (
+from ...images import noise_like, resize
+from ...losses import content_loss, covariance_loss, gram_loss, total_variation, value_range
+from ...methods.gatys import (
     CONTENT_LAYERS,
     RANGE_WEIGHT,
     STYLE_LAYERS,
@@ -16,8 +18,6 @@ from ...gatys import (
     reconstruct_content,
     reconstruct_style,
 )
-from ...images import noise_like, resize
-from ...losses import content_loss, covariance_loss, gram_loss, total_variation, value_range
 from ...objective import Energy, Match, Objective
 from ...samples import load
 from ...synthesis import synthesize

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ...encoders import Encoder, load_encoder
 from ...images import fit_size, resize, to_array
-from ...inversion import invert, reconstruction_error
+from ...methods.inversion import invert, reconstruction_error
 from ...samples import load
 from . import PHOTO, Strip
 

@@ -5,7 +5,6 @@ from statistics import median
 
 import torch
 
-from ...gatys import CONTENT_LAYERS, RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys
 from ...images import resize
 from ...losses import (
     bn_loss,
@@ -20,6 +19,7 @@ from ...losses import (
     value_range,
 )
 from ...losses.kernels import Kernel
+from ...methods.gatys import CONTENT_LAYERS, RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys
 from ...objective import Energy, Match, Objective
 from ...samples import load
 from ...synthesis import synthesize

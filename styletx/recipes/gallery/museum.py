@@ -9,12 +9,10 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
-from ...classics import quilt
+from ...course.figures import heat
 from ...encoders import load_encoder
-from ...gatys import RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys
+from ...evaluation.litmus import truth_table
 from ...images import luminance, noise_like, resize
-from ...lecture import heat
-from ...litmus import truth_table
 from ...losses import (
     STYLE_LOSSES,
     content_loss,
@@ -25,6 +23,8 @@ from ...losses import (
     value_range,
 )
 from ...memory import resident
+from ...methods.classics import quilt
+from ...methods.gatys import RANGE_WEIGHT, STYLE_LAYERS, STYLE_WEIGHT, TV_WEIGHT, gatys
 from ...networks import depth_encoder, depth_loss
 from ...objective import Energy, Match, Objective
 from ...samples import load

@@ -3,10 +3,10 @@
 import torch
 
 from ...images import resize
-from ...photo_wct import photo_wct
+from ...methods.photo_wct import photo_wct
+from ...methods.smoothing import smooth
+from ...methods.wct import wct
 from ...samples import load
-from ...smoothing import smooth
-from ...wct import wct
 from . import SIZE, TITLES, Strip
 
 

@@ -1,0 +1,1 @@
+"""What the lectures, the demo and the doctor are made of, beside the methods themselves."""

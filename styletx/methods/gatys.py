@@ -1,0 +1,278 @@
+"""Style as correlation: Gatys et al. (lecture 03).
+
+The picture x minimises α·L_content(x, p) + β·L_style(x, a): its features at a deep layer are those of the content
+picture p, position by position; its Gram matrices at five layers are those of the style picture a.
+Source: Gatys, Ecker & Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from ..encoders import Encoder, load_encoder
+from ..images import fit_size, noise_like, resize
+from ..losses import (
+    CONVENTIONS,
+    STYLE_LOSSES,
+    Loss,
+    content_loss,
+    covariance_loss,
+    gram_loss,
+    total_variation,
+    value_range,
+)
+from ..memory import check_memory
+from ..objective import Energy, Match, Objective, View, layer_weights
+from ..samples import picture
+from ..synthesis import Run, synthesize
+from .control import colour_control, regions
+from .options import Choice, Number, Picture, check_options
+from .wct import wct
+
+CONTENT_LAYERS = ("relu3_1", "relu4_2")  # relu4_2 alone, as in the paper, lets faces and windows dissolve
+PAPER_CONTENT_LAYER = "relu4_2"
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+# What `gatys` takes unless told otherwise: Gram matrices, and beside them covariances at the deep layers, where strokes
+# are. There the mean carries nearly all of a Gram matrix G = Σ + μμᵀ, and with it the loss (lecture 03).
+STYLE_LOSS = "gram-covariance"
+STYLE_WEIGHT = 50.0
+STROKES = 0.1  # of a deep layer's weight: what its covariance counts beside its Gram matrix
+TV_WEIGHT = 0.1
+RANGE_WEIGHT = 10.0
+
+Content = Annotated[str | Tensor, Picture("the photograph to be painted")]
+Style = Annotated[
+    str | Tensor | Sequence[str | Tensor], Picture("the painting to take the style from, or several", many=True)
+]
+
+
+def gatys(
+    content: Content,
+    style: Style,
+    *,
+    size: Annotated[int, Number(32, 4096, step=32, help="longer side of the result in pixels")] = 512,
+    steps: Annotated[int, Number(1, 5000, step=10, help="budget of evaluations")] = 200,
+    style_weight: Annotated[
+        float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")
+    ] = STYLE_WEIGHT,
+    content_weight: Annotated[float, Number(0, 1e6, log=True, help="α, the weight of the content (relative)")] = 1.0,
+    tv_weight: Annotated[float, Number(0, 1e4, log=True, help="weight of total variation, against noise")] = TV_WEIGHT,
+    style_scale: Annotated[float, Number(0.1, 4, step=0.1, help="size of the strokes")] = 1.0,
+    mix: Annotated[
+        Sequence[float] | None, Number(0, 1e3, many=True, help="how much of each style, where there are several")
+    ] = None,
+    mask: Annotated[str | Tensor | None, Picture("regions of the content, one colour for each style")] = None,
+    style_mask: Annotated[str | Tensor | None, Picture("regions of the style, in the same colours")] = None,
+    keep_colours: Annotated[
+        str | None, Choice((None, "luminance", "matched"), help="whether and how the content's colours are kept")
+    ] = None,
+    loss: Annotated[
+        str, Choice((STYLE_LOSS, *STYLE_LOSSES), help="what style is: the loss that compares it")
+    ] = STYLE_LOSS,
+    start: Annotated[
+        str | Tensor, Choice(("content", "noise", "style", "wct"), help="what the optimisation starts from")
+    ] = "content",
+    encoder: Annotated[
+        str | Encoder, Choice(("mini", "vgg19", "vgg16", "vgg19-small"), help="the network that looks")
+    ] = "mini",
+    pooling: Annotated[str, Choice(("max", "avg"), help="pooling of the encoder")] = "max",
+    optimizer: Annotated[str, Choice(("lbfgs", "adam"), help="the optimiser")] = "lbfgs",
+    recipe: Annotated[str | None, Choice((None, "paper"), help="the paper's own weights (VGG-19 only)")] = None,
+    seed: Annotated[int, Number(0, 2**31 - 1, help="seed of a noise start")] = 0,
+    content_layers: str | Iterable[str] | Mapping[str, float] | None = None,
+    style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
+    levels: int | Iterable[int] | None = None,
+    shares: bool = False,
+    keep_detail: bool | None = None,
+    device: str | torch.device | None = None,
+) -> Run:
+    """Paint `content` in the style of `style`; gives a Run whose `finish()` is the picture (1, 3, H, W) in [0, 1].
+
+    Weights are relative (see `styletx.objective`): they mean the same at every size and with every encoder.
+    `recipe="paper"` instead takes the paper's raw losses, with α/β = 10⁻³, no total variation, a noise start and
+    one level, on VGG-19 with normalised filters and average pooling. By default the style is its Gram matrices
+    and, in blocks 4 and 5, its covariances, which are strokes; `loss="gram"` is the paper's, Gram matrices alone, and
+    other names are other statistics, each at its own layers unless `style_layers` says which (lectures 04 and 05).
+    Pictures are samples' names, paths or tensors.
+
+    Several styles are mixed (`mix`), or each has its region of the content: a colour of `mask` for each, from dark to
+    light. With one style, `style_mask` says where in it each region finds its style. A mask of another size is
+    stretched over its picture; a region too small for a deep layer asks for nothing there. `keep_colours="luminance"`
+    keeps the content's colours and paints its brightness only, `"matched"` gives the painting the content's colours
+    first (lecture 06). `start="wct"` goes on from what whitening and colouring make in a second (lecture 10).
+    `keep_detail` (see `synthesize`): by default for every start but "noise".
+    Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
+    """
+    given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
+                 style_scale=style_scale, loss=loss, pooling=pooling, optimizer=optimizer, recipe=recipe,
+                 seed=seed)  # fmt: skip
+    if isinstance(start, str):
+        given["start"] = start
+    check_options(gatys, given | dict(mix=mix, keep_colours=keep_colours))
+    if not content_weight and not style_weight:
+        raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
+    if content_layers is None:
+        content_layers = PAPER_CONTENT_LAYER if recipe == "paper" else CONTENT_LAYERS
+    if recipe == "paper" and loss == STYLE_LOSS:
+        loss = "gram"
+    parts = style_parts(loss, style_layers)
+    content = picture(content, argument="content")
+    styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
+    where = regions(mask, style_mask, styles, mix)
+    if recipe == "paper" and (loss != "gram" or len(styles) > 1 or where or keep_colours):
+        raise ValueError("recipe: the paper's numbers are for Gram matrices of one style everywhere, with its colours")
+    if where and loss == "reshuffle":
+        raise ValueError("loss, mask: the reshuffle loss knows no regions; take mrf")
+    styles, view, output = colour_control(keep_colours, content, styles)
+    if recipe == "paper":
+        network = load_encoder(paper_encoder(encoder), pooling="avg", normalised=True, device=device)
+        terms = [
+            Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
+            Match(_raw(gram_loss, "style"), styles[0], parts["style"][1], weight=1e3, scale=style_scale, name="style"),
+        ]
+        objective, start = Objective(*terms, relative=False), "noise" if start == "content" else start
+        levels = 1 if levels is None else levels
+    else:
+        network = load_encoder(encoder, pooling=pooling, device=device)
+        objective = gatys_objective(
+            content, styles, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
+            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=loss, mix=mix, where=where,
+            view=view,
+        )  # fmt: skip
+    check_side(network, "content", content, content_layers, 1)
+    for one in styles:
+        for part, layers in parts.values():
+            check_side(network, "style", one, layers, part.least)
+    size_of = fit_size(*content.shape[-2:], longer=size)
+    if keep_detail is None:
+        keep_detail = start != "noise"
+    if start == "wct":
+        check_memory(network, objective.layers(), size_of)
+        mask, style_mask = where or (None, None)
+        start = wct(content, styles, size=size, mix=mix, mask=mask, style_mask=style_mask, device=device)
+    elif isinstance(start, str):
+        start = {
+            "content": content,
+            "style": resize(styles[0], size_of),
+            "noise": noise_like(content, seed, size=size_of),
+        }[start]
+    start = resize(picture(start, argument="start"), size_of)
+    return synthesize(
+        objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares,
+        keep_detail=keep_detail, output=output, device=device,
+    )  # fmt: skip
+
+
+def paper_encoder(encoder: str | Encoder) -> str | Encoder:
+    """VGG-19, which papers' own numbers are for, by name or as given; ValueError where another one was asked for."""
+    if encoder not in ("mini", "vgg19") and getattr(encoder, "name", "") != "vgg19":
+        raise ValueError(f"recipe: the paper's numbers are for vgg19, not for {encoder}")
+    return encoder if isinstance(encoder, Encoder) else "vgg19"
+
+
+def check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: int) -> None:
+    """ValueError for a picture with too few pixels to have the features it is asked for."""
+    height, width = image.shape[-2:]
+    least = max(encoder.smallest(layer, positions) for layer in encoder.check_layers(layers))
+    if min(height, width) < least:
+        raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {least}")
+
+
+def style_parts(
+    loss: str | Loss = STYLE_LOSS, layers: str | Iterable[str] | Mapping[str, float] | None = None
+) -> dict[str, tuple[Loss, dict[str, float]]]:
+    """{term: (loss, {layer: weight})}: one term for most losses, "style" and "strokes" for the default.
+
+    Without `layers`, a loss is asked at its own. The default takes Gram matrices at all layers, and covariances at
+    those of blocks 4 and 5, with a tenth of the weight. Raises ValueError for a loss that is not known.
+    """
+    if loss == STYLE_LOSS:
+        weights = layer_weights(STYLE_LAYERS if layers is None else layers)
+        deep = {n: STROKES * weight for n, weight in weights.items() if n.partition("_")[0][-1:] in "45"}
+        parts = {"style": (gram_loss, weights), "strokes": (covariance_loss, deep)}
+        return {term: part for term, part in parts.items() if part[1]}
+    if isinstance(loss, str):
+        if loss not in STYLE_LOSSES:
+            raise ValueError(f'loss: no style loss "{loss}"; there is {", ".join((STYLE_LOSS, *STYLE_LOSSES))}')
+        loss, own = STYLE_LOSSES[loss]
+        layers = own if layers is None else layers
+    return {"style": (loss, layer_weights(STYLE_LAYERS if layers is None else layers))}
+
+
+def gatys_objective(
+    content: Tensor,
+    style: Tensor | Sequence[Tensor],
+    *,
+    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYERS,
+    style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
+    content_weight: float = 1.0,
+    style_weight: float = STYLE_WEIGHT,
+    tv_weight: float = TV_WEIGHT,
+    style_scale: float = 1.0,
+    loss: str | Loss = STYLE_LOSS,
+    mix: Sequence[float] | None = None,
+    where: tuple[Tensor, Tensor | None] | None = None,
+    view: tuple[View, View] | None = None,
+) -> Objective:
+    """The objective of `gatys`: content + style + total variation + range, with relative weights."""
+    shared = dict(weight=style_weight, scale=style_scale, mix=mix, where=where, view=view)
+    return Objective(
+        Match(content_loss, content, content_layers, weight=content_weight, view=view, name="content"),
+        *(Match(part, style, at, name=term, **shared) for term, (part, at) in style_parts(loss, style_layers).items()),
+        Energy(total_variation, weight=tv_weight),
+        Energy(value_range, weight=RANGE_WEIGHT),
+    )
+
+
+def reconstruct_content(
+    content: str | Tensor,
+    layers: str | Iterable[str],
+    *,
+    size: int = 256,
+    steps: int = 200,
+    encoder: str | Encoder = "mini",
+    pooling: str = "max",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> Run:
+    """A picture, from noise, with the content's features at `layers` and nothing else asked (Gatys et al., Fig. 1)."""
+    content = picture(content, size)
+    objective = Objective(Match(content_loss, content, layers), Energy(value_range, RANGE_WEIGHT))
+    return _from_noise(objective, content, size, steps, encoder, pooling, seed, device)
+
+
+def reconstruct_style(
+    style: str | Tensor,
+    layers: str | Iterable[str] = STYLE_LAYERS,
+    *,
+    size: int = 256,
+    steps: int = 200,
+    encoder: str | Encoder = "mini",
+    pooling: str = "max",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> Run:
+    """A texture, from noise, with the style's Gram matrices at `layers` (Gatys et al., Fig. 1; 2015)."""
+    style = picture(style, size)
+    objective = Objective(Match(gram_loss, style, layers), Energy(value_range, RANGE_WEIGHT))
+    return _from_noise(objective, style, size, steps, encoder, pooling, seed, device)
+
+
+def _from_noise(objective, picture, size, steps, encoder, pooling, seed, device) -> Run:
+    network = load_encoder(encoder, pooling=pooling, device=device)
+    start = noise_like(picture, seed, size=fit_size(*picture.shape[-2:], longer=size))
+    return synthesize(objective, network, start=start, steps=steps, device=device)
+
+
+def _raw(loss: Loss, term: str) -> Loss:
+    """A loss in Gatys et al.'s own normalisation, ½ Σ (F − P)² and Σ (G − A)² / (4N²M²)."""
+    factors = dict(zip(("content", "style"), CONVENTIONS["Gatys et al. 2016; Kitov"], strict=True))
+
+    class Raw(Loss):
+        def compare(self, features: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+            channels, positions = features.shape[1], features.shape[-2] * features.shape[-1]
+            return factors[term](channels, positions) * super().compare(features, target, weights)
+
+    return Raw(loss.statistic, loss.distance, loss.name, loss.aligned)

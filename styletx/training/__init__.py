@@ -1,0 +1,1 @@
+"""Training a network: the loop, and the pictures it learns from."""
