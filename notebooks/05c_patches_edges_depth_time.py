@@ -135,7 +135,7 @@ pictures = []
 for patch_loss, where in ((mrf_loss(), None), (semantic_loss(), (here, there))):
     objective = Objective(
         Match(content_loss, photo, "relu4_2"),
-        Match(patch_loss, painting, ("relu2_1", "relu3_1"), weight=20, where=where),
+        Match(patch_loss, painting, ("relu2_1", "relu3_1"), weight=20, masks=where),
         Energy(total_variation, 0.1),
     )
     pictures.append(synthesize(objective, start=photo, steps=20).finish(progress=False))
@@ -321,7 +321,7 @@ def paint(frame, start, *more):
 
 first = paint(frames[0], frames[0])
 carried = Warped(back)(first)
-temporal = Match(temporal_loss, first, "input", weight=200, view=(None, Warped(back)), where=(seen, seen))
+temporal = Match(temporal_loss, first, "input", weight=200, view=(None, Warped(back)), masks=(seen, seen))
 second = {
     "alone": paint(frames[1], frames[1]),
     "from the moved first": paint(frames[1], carried),
@@ -416,7 +416,7 @@ panel
 #     frame = scene.render(third, size)[0]
 #     flow, known = scene.flow(third, after, size)
 #     last = second["with the temporal loss"]
-#     link = Match(temporal_loss, last, "input", weight=200, view=(None, Warped(flow)), where=(known, known))
+#     link = Match(temporal_loss, last, "input", weight=200, view=(None, Warped(flow)), masks=(known, known))
 #     next_one = paint(frame, Warped(flow)(last), link)
 #     print(float(temporal_loss(next_one, Warped(flow)(last), known, known)))
 # ```

@@ -5,8 +5,8 @@
         Match(gram_loss, style, layers=STYLE_LAYERS, weight=beta),
         Energy(total_variation, weight=gamma),
     )
-    level = objective.at((384, 512), encoder)      # references resized and their targets computed, once
-    level(image)                                   # {"content": ..., "gram": ..., "total_variation": ...}
+    bound = objective.at((384, 512), encoder)      # references resized and their targets computed, once
+    bound(image)                                   # {"content": ..., "gram": ..., "total_variation": ...}
 
 Weights are *relative*: every layer of a Match is divided by its value at a picture without any features, which is the
 reference's own size: the squared norm of its Gram matrix, say. So one weight means the same at 128 and at 512 pixels,
@@ -24,11 +24,13 @@ from .encoders import Encoder, load_encoder
 from .images import resize, resize_mask
 from .losses import Loss
 
+Layers = str | Iterable[str] | Mapping[str, float]
+Masks = tuple[Tensor | None, Tensor | None]
 FLOOR = 1e-8  # of a denominator: a reference without any variation has nothing to be measured by
 View = Callable[[Tensor], Tensor]
 
 
-def layer_weights(layers: str | Iterable[str] | Mapping[str, float]) -> dict[str, float]:
+def layer_weights(layers: Layers) -> dict[str, float]:
     """{layer: weight} of a name, of several names (equal weights that add up to 1), or of such a mapping."""
     if isinstance(layers, Mapping):
         return dict(layers)
@@ -40,23 +42,24 @@ def layer_weights(layers: str | Iterable[str] | Mapping[str, float]) -> dict[str
 class Match:
     """One loss between a picture and a reference, at some layers of an encoder.
 
-    reference: a picture (1, 3, H, W), or several: with `where`, one for each region; without, a mixture.
+    reference: a picture (1, 3, H, W), or several: with `masks`, one for each region; without, a mixture. Or the name of
+        a batch entry: its picture is given with each call, `bound(image, {"content": photos})`, as in training.
     mix: how much of each reference is in a mixture, or how much each region counts (default: all alike); only the
     proportions count. A region with less weight than one position of a layer, in picture or reference, asks for
     nothing there.
     layers: a name, several names (equal weights that add up to 1), or {name: weight}.
-    where: masks (1, K, H, W) of the picture and of the reference(s), for K regions; either may be None.
+    masks: (1, K, H, W) of the picture and of the reference(s), for K regions; either may be None.
     view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale). A map of
-        the picture that has `every` is replaced by its `update()` each so many steps of the optimiser (a jitter).
+        the picture that has `update_every` is replaced by its `update()` each so many steps (a jitter).
     scale: the reference's size relative to the picture's, for losses that are not aligned: the size of the strokes.
     """
 
     loss: Loss
-    reference: Tensor | Sequence[Tensor]
-    layers: str | Iterable[str] | Mapping[str, float]
+    reference: Tensor | Sequence[Tensor] | str
+    layers: Layers
     weight: float = 1.0
     encoder: str | Encoder | None = None
-    where: tuple[Tensor | None, Tensor | None] | None = None
+    masks: Masks | None = None
     view: tuple[View | None, View | None] | None = None
     scale: float = 1.0
     name: str = ""
@@ -67,30 +70,34 @@ class Match:
         return layer_weights(self.layers)
 
     def references(self) -> list[Tensor]:
-        """The references as a list, one for each region where there are regions."""
+        """The references as a list, one for each region where there are regions; none where a batch brings them."""
+        if isinstance(self.reference, str):
+            return []
         return [self.reference] if isinstance(self.reference, Tensor) else list(self.reference)
 
     def regions(self) -> int:
         """How many regions the masks have; 0 without masks."""
-        return max((mask.shape[1] for mask in self.where or () if mask is not None), default=0)
+        return max((mask.shape[1] for mask in self.masks or () if mask is not None), default=0)
 
 
 @dataclass(frozen=True)
 class Energy:
     """A function of the picture alone, without a reference; its value counts as it is.
 
-    at: where the function depends on the size, what makes it, (size, device) → function; called once per level.
+    factory: where the function depends on the size, what makes it, (size, device) → function; called once per level.
     Raises ValueError unless one of the two is given.
     """
 
     function: Callable[[Tensor], Tensor] | None = None
     weight: float = 1.0
     name: str = ""
-    at: Callable[[tuple[int, int], torch.device], Callable[[Tensor], Tensor]] | None = None
+    factory: Callable[[tuple[int, int], torch.device], Callable[[Tensor], Tensor]] | None = None
 
     def __post_init__(self):
-        if (self.function is None) == (self.at is None):
-            raise ValueError("function, at: an energy is either a function of pictures or what makes one for a size")
+        if (self.function is None) == (self.factory is None):
+            raise ValueError(
+                "function, factory: an energy is either a function of pictures or what makes one for a size"
+            )
 
 
 class Objective:
@@ -107,7 +114,7 @@ class Objective:
         self.terms: list[Match | Energy] = []
         taken: set[str] = set()
         for term in terms:
-            name = term.name or (term.loss.name if isinstance(term, Match) else (term.function or term.at).__name__)
+            name = term.name or (term.loss.name if isinstance(term, Match) else _name_of(term))
             weights = [term.weight, *(term.layer_weights().values() if isinstance(term, Match) else ())]
             for weight in weights:
                 if not math.isfinite(weight) or weight < 0:
@@ -120,6 +127,11 @@ class Objective:
             taken.add(name)
             self.terms.append(replace(term, name=name))
 
+    def batch_entries(self) -> list[str]:
+        """The names of the batch entries that serve as references."""
+        names = [t.reference for t in self.terms if isinstance(t, Match) and isinstance(t.reference, str)]
+        return list(dict.fromkeys(names))
+
     def layers(self) -> list[str]:
         """All layers that some Match reads from the run's own encoder."""
         matches = [term for term in self.terms if isinstance(term, Match) and term.encoder is None]
@@ -129,29 +141,36 @@ class Objective:
         """The shortest side of a picture in which every Match that the encoder serves has something to compare."""
         matches = [term for term in self.terms if isinstance(term, Match) and not isinstance(term.encoder, str)]
         encoder.check_layers([layer for m in matches if m.encoder is None for layer in m.layer_weights()] or "input")
-        return max((_least(m, m.encoder or encoder, (m.view or (None,))[0]) for m in matches), default=1)
+        return max((_smallest(m, m.encoder or encoder, (m.view or (None,))[0]) for m in matches), default=1)
 
     def at(
         self, size: tuple[int, int], encoder: str | Encoder = "mini", device: str | torch.device | None = None
-    ) -> "Level":
+    ) -> "BoundObjective":
         """This objective for pictures of `size` (height, width): references and masks resized, targets computed."""
-        return Level(self, size, load_encoder(encoder, device=device))
+        return BoundObjective(self, size, load_encoder(encoder, device=device))
 
 
-class Level:
-    """An objective at one size: `level(image)` gives {term: weighted scalar}, with one pass through each encoder."""
+def _name_of(term: Match | Energy) -> str:
+    if isinstance(term, Match):
+        return term.loss.name
+    function = term.function or term.factory
+    return getattr(function, "__name__", type(function).__name__)
+
+
+class BoundObjective:
+    """An objective at one size: `bound(image)` gives {term: weighted scalar}, with one pass through each encoder."""
 
     def __init__(self, objective: Objective, size: tuple[int, int], encoder: Encoder):
-        self.size = tuple(size)
+        self.size = (size[0], size[1])
         self.encoder = encoder
         self.device = encoder.device
         self.energies = [
-            (term.name, term.weight, term.at(self.size, self.device) if term.at else term.function)
+            (term.name, term.weight, term.factory(self.size, self.device) if term.factory else term.function)
             for term in objective.terms
             if isinstance(term, Energy) and term.weight
         ]
         self.matches = [
-            _Bound(term, self.size, encoder, self.device, objective.relative)
+            _BoundMatch(term, self.size, encoder, objective.relative)
             for term in objective.terms
             if isinstance(term, Match) and term.weight
         ]
@@ -159,14 +178,23 @@ class Level:
     @property
     def changes(self) -> bool:
         """Whether `update` makes another objective of it every so many steps."""
-        return any(getattr(part, "every", 0) for bound in self.matches for part in (bound.loss, bound.view))
+        return any(_period(part) for bound in self.matches for part in (bound.loss, bound.view))
 
-    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+    def __call__(self, image: Tensor, batch: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """{term: weighted scalar}, the mean over the pictures of a batch (B, 3, H, W).
+
+        batch: the pictures that serve as references by name, (B, 3, H, W). Raises ValueError for one that is missing.
+        """
         seen: dict[tuple, dict[str, Tensor]] = {}
         for encoder, view in dict.fromkeys((bound.encoder, bound.view) for bound in self.matches):
             asked = [b.weights for b in self.matches if (b.encoder, b.view) == (encoder, view)]
             layers = list(dict.fromkeys(layer for weights in asked for layer in weights))
             seen[encoder, view] = encoder(view(image) if view else image, layers)
+        for bound in self.matches:
+            if bound.entry is not None:
+                if batch is None or bound.entry not in batch:
+                    raise ValueError(f'batch: no entry "{bound.entry}", which {bound.name} is to be compared with')
+                bound.take([batch[bound.entry]])
         values = {bound.name: bound(seen[bound.encoder, bound.view]) for bound in self.matches}
         return values | {name: weight * energy(image) for name, weight, energy in self.energies}
 
@@ -182,14 +210,17 @@ class Level:
         for bound in due:
             with torch.no_grad():
                 image = image.detach()
-                features = bound.encoder(bound.view(image) if bound.view else image, bound.weights)
+                features = bound.encoder(bound.view(image) if bound.view else image, list(bound.weights))
             bound.update(features)
         return bool(due or moved)
 
 
+def _period(part: object) -> int:
+    return getattr(part, "update_every", 0)
+
+
 def _is_due(part: object, steps: int) -> bool:
-    every = getattr(part, "every", 0)
-    return every > 0 and steps % every == 0
+    return _period(part) > 0 and steps % _period(part) == 0
 
 
 def _shares(match: Match) -> list[float]:
@@ -198,84 +229,110 @@ def _shares(match: Match) -> list[float]:
     Raises ValueError for a mix that does not fit.
     """
     regions = match.regions()
-    count = regions or len(match.references())
+    count = regions or max(1, len(match.references()))
     if match.mix is None:
         return [1.0 if regions else 1 / count] * count
     mix = list(match.mix)
     if len(mix) != count or not all(math.isfinite(m) and m >= 0 for m in mix) or not sum(mix) > 0:
         what = "regions" if regions else "references"
         raise ValueError(f"mix: {mix} for {count} {what}; one number each, none negative, not all 0")
-    if regions and match.loss.stacked:
+    if regions and match.loss.joint_regions:
         raise ValueError(f"mix: {match.loss.name} compares all regions at once, so that none counts by itself")
     return [share / sum(mix) for share in mix]
 
 
-def _least(match: Match, encoder: Encoder, view: View | None) -> int:
+def _smallest(match: Match, encoder: Encoder, view: View | None) -> int:
     """The shortest side of a picture that has something to compare at all layers, seen through the view."""
-    need = max(encoder.smallest(layer, match.loss.least) for layer in encoder.check_layers(match.layer_weights()))
+    layers = encoder.check_layers(match.layer_weights())
+    need = max(encoder.smallest(layer, match.loss.min_positions) for layer in layers)
     return math.ceil(need / getattr(view, "factor", 1))  # a view may make pictures smaller by a known factor
 
 
-class _Bound:
+class _BoundMatch:
     """A Match with its targets and denominators at one size."""
 
     @torch.no_grad()
-    def __init__(self, match: Match, size: tuple[int, int], encoder: Encoder, device: torch.device, relative: bool):
+    def __init__(self, match: Match, size: tuple[int, int], encoder: Encoder, relative: bool):
+        self.match, self.size = match, size
         self.name, self.loss, self.weight = match.name, match.loss, match.weight
-        self.encoder = encoder if match.encoder is None else load_encoder(match.encoder, device=device)
-        self.view, look = match.view or (None, None)
+        self.entry = match.reference if isinstance(match.reference, str) else None
+        self.encoder = encoder if match.encoder is None else load_encoder(match.encoder, device=encoder.device)
+        self.view, self.reference_view = match.view or (None, None)
         self.weights = {layer: weight for layer, weight in match.layer_weights().items() if weight}
-        layers = self.encoder.check_layers(self.weights or match.layer_weights())
-        mask, reference_mask = match.where or (None, None)
+        self.layers = self.encoder.check_layers(self.weights or match.layer_weights())
+        self.relative = relative and not self.loss.learns
+        regions, references = match.regions(), match.references()
+        if regions and len(references) not in (1, regions):
+            raise ValueError(f"masks: {regions} regions for {len(references)} references; one each, or one for all")
+        self.joint = self.loss.joint_regions and bool(regions)
+        self.regional = bool(regions) and not self.joint
+        self.count = regions if self.regional else max(1, len(references))
+        self.empty = self._empty()
+        self.masks, self.reference_mask = self._masks()
+        self.targets: dict[str, list] = {}
+        self.shares: dict[str, list[float]] = {}
+        self.denominators = dict.fromkeys(self.layers, 1.0)
+        if references:
+            self.take(references)
+
+    def take(self, references: list[Tensor]) -> None:
+        """Compare with these references: their targets, and (the first time) the denominators."""
+        first = not self.targets
+        with torch.no_grad():
+            self._set_targets([self._look(r.to(self.encoder.device, torch.float32)) for r in references])
+            if self.relative and first:  # one for all regions and for all parts of a mixture
+                empty = {n: features.expand(len(references[0]), -1, -1, -1) for n, features in self.empty.items()}
+                self.denominators = {n: max(float(self._compare(empty[n], n)), FLOOR) for n in self.layers}
+
+    def _empty(self) -> dict[str, Tensor]:
+        """Features of the picture's size without any content."""
+        blank = torch.zeros(1, 3, *self.size, device=self.encoder.device)
+        features = self.encoder(self.view(blank) if self.view else blank, self.layers)
+        return {layer: torch.zeros_like(found) for layer, found in features.items()}
+
+    def _masks(self) -> tuple[dict[str, Tensor | None], Tensor | None]:
+        """The picture's masks at the size of each layer, by which a statistic weighs positions; the references'."""
+        mask, reference_mask = self.match.masks or (None, None)
         if self.loss.aligned:  # position by position: one mask serves both sides
             mask, reference_mask = (
                 (reference_mask if mask is None else mask),
                 (mask if reference_mask is None else reference_mask),
             )
-        references = [r.to(device, torch.float32) for r in match.references()]
-        regions = match.regions()
-        if regions and len(references) not in (1, regions):
-            raise ValueError(f"where: {regions} regions for {len(references)} references; one each, or one for all")
-        self.stacked = self.loss.stacked and bool(regions)
-        self.regional = bool(regions) and not self.stacked
-        self.count = regions if self.regional else len(references)
-        shares = _shares(match)[: self.count]
+        device = self.encoder.device
+        found = {
+            n: None if mask is None else resize_mask(mask.to(device), (features.shape[-2], features.shape[-1]))
+            for n, features in self.empty.items()
+        }
+        return found, reference_mask
 
-        blank = torch.zeros(1, 3, *size, device=device)
-        empty = self.encoder(self.view(blank) if self.view else blank, layers)
-        empty = {n: torch.zeros_like(features) for n, features in empty.items()}
-        # Masks at the size of each layer: what a statistic weighs the positions by.
-        self.masks = {n: None if mask is None else resize_mask(mask.to(device), empty[n].shape[-2:]) for n in layers}
-        self.least = _least(match, self.encoder, look)
-        seen = [self._look(r, size, match.scale, look, layers) for r in references]
-        self.targets: dict[str, list] = {}
-        self.shares: dict[str, list[float]] = {}
-        for layer in layers:
+    def _look(self, reference: Tensor) -> dict[str, Tensor]:
+        """The features of a reference, at the size at which it is compared."""
+        size = self.size
+        if not self.loss.aligned:  # equal area, times the style scale
+            height, width = reference.shape[-2:]
+            factor = self.match.scale * math.sqrt(size[0] * size[1] / (height * width))
+            least = _smallest(self.match, self.encoder, self.reference_view)
+            size = (max(round(height * factor), least), max(round(width * factor), least))
+        reference = resize(reference, size)
+        return self.encoder(self.reference_view(reference) if self.reference_view else reference, self.layers)
+
+    def _set_targets(self, seen: list[dict[str, Tensor]]) -> None:
+        shares = _shares(self.match)[: self.count]
+        for layer in self.layers:
             self.targets[layer], self.shares[layer] = [], list(shares)
             for k in range(self.count):
                 features = seen[k if len(seen) > 1 else 0][layer]
                 weights = None
-                if reference_mask is not None:
-                    chosen = reference_mask if self.stacked else reference_mask[:, k : k + 1]
-                    weights = resize_mask(chosen.to(device), features.shape[-2:])
+                if self.reference_mask is not None:
+                    chosen = self.reference_mask if self.joint else self.reference_mask[:, k : k + 1]
+                    weights = resize_mask(chosen.to(features.device), (features.shape[-2], features.shape[-1]))
                 if self.regional and any(m is not None and float(m.sum()) < 1 for m in (weights, self._mask(layer, k))):
                     self.shares[layer][k] = 0.0  # no feature there is the region's own
                 self.targets[layer].append(self.loss.prepare(features, weights))
-        self.denominators = dict.fromkeys(layers, 1.0)
-        if relative and not self.loss.learns:  # one for all regions and for all parts of a mixture
-            self.denominators = {n: max(float(self._compare(empty[n], n)), FLOOR) for n in layers}
-
-    def _look(self, reference: Tensor, size: tuple, scale: float, view: View | None, layers: list[str]) -> dict:
-        if not self.loss.aligned:  # equal area, times the style scale
-            height, width = reference.shape[-2:]
-            factor = scale * math.sqrt(size[0] * size[1] / (height * width))
-            size = (max(round(height * factor), self.least), max(round(width * factor), self.least))
-        reference = resize(reference, size)
-        return self.encoder(view(reference) if view else reference, layers)
 
     def _mask(self, layer: str, k: int) -> Tensor | None:
         mask = self.masks[layer]
-        return mask if mask is None or self.stacked else mask[:, k : k + 1]
+        return mask if mask is None or self.joint else mask[:, k : k + 1]
 
     def update(self, features: dict[str, Tensor]) -> None:
         for layer, targets in self.targets.items():
@@ -290,8 +347,8 @@ class _Bound:
             for k, (share, target) in enumerate(zip(self.shares[layer], self.targets[layer], strict=True))
             if share
         ]
-        return sum(parts) if parts else features.sum() * 0
+        return sum(parts, features.new_zeros(())) if parts else features.sum() * 0
 
     def __call__(self, features: dict[str, Tensor]) -> Tensor:
-        parts = (w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items())
-        return self.weight * sum(parts)
+        parts = [w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items()]
+        return self.weight * sum(parts, parts[0].new_zeros(()) if parts else 0)

@@ -121,7 +121,7 @@ def _halve(value: Tensor) -> Tensor:
     return F.avg_pool2d(value, kernel)
 
 
-def sample(features: Tensor, weights: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
+def point_cloud(features: Tensor, weights: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
     """The cloud itself, without positions: for each picture of the batch (points (C, N), weights (N,) that sum to 1).
 
     Points without weight are left out; a region without any gives no points.

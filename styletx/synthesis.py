@@ -1,10 +1,4 @@
-"""The one optimisation loop of the iterative methods: `synthesize` gives a Run, a Run gives Steps.
-
-    for step in synthesize(objective, start=content, steps=200):
-        panel.show(step)                 # leaving the loop stops the work and keeps the best picture
-
-A progress bar, a widget, a test, the command line and a lecture's `for` loop all read this one stream.
-"""
+"""The one optimisation loop of the iterative methods: `synthesize` minimises an objective over a picture."""
 
 import math
 import threading
@@ -17,111 +11,14 @@ from torch import Tensor
 
 from .devices import is_out_of_memory
 from .encoders import Encoder, load_encoder
-from .images import fit_size, resize, to_png
+from .images import fit_size, resize
 from .memory import HISTORY, check_memory, too_large
-from .objective import Level, Match, Objective
+from .objective import BoundObjective, Match, Objective
+from .run import Run, Size, Step
 
 SMALLEST_LEVEL = 112  # longer side in pixels: below it a picture has no strokes left
 LINE_SEARCH = 20  # evaluations that one line search may take; PyTorch's default of 1 cuts it off
 FIRST_MOVE = 0.02  # how far L-BFGS's first step moves a pixel on average, before it knows any curvature
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a run: where it is, what it has cost, what the terms are, and the picture.
-
-    `evaluations` out of `total` have been spent; `level` counts the sizes from 0; `terms` stay on the device until
-    they are read (`losses` reads them). `shares` is each term's part of the gradient's norm, where asked for.
-    """
-
-    number: int
-    total: int
-    level: int
-    size: tuple[int, int]
-    evaluations: int
-    terms: dict[str, Tensor]
-    raw: Tensor = field(repr=False)
-    shares: dict[str, float] | None = None
-    output: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
-
-    @property
-    def image(self) -> Tensor:
-        """The picture at this step, in [0, 1] (inside the optimisation values may leave it)."""
-        image = self.raw.clamp(0, 1)
-        return image if self.output is None else self.output(image)
-
-    @property
-    def losses(self) -> dict[str, float]:
-        """The weighted terms as numbers."""
-        return {name: float(value) for name, value in self.terms.items()}
-
-    @property
-    def loss(self) -> float:
-        """The weighted sum that is minimised."""
-        return sum(self.losses.values())
-
-
-class Run:
-    """A run in progress: iterate over its Steps, `finish` it, or `stop` it from another thread.
-
-    `best` is the best picture so far, in [0, 1], at the size that was asked for.
-    """
-
-    def __init__(self, work: "_Work"):
-        self._work = work
-        self._steps = work.steps()
-        self.total = work.total
-        self.device = work.encoder.device
-
-    @property
-    def schedule(self) -> list[tuple[tuple[int, int], int]]:
-        """The levels, coarse to fine: (size, its part of the budget)."""
-        return list(zip(self._work.sizes, self._work.budget, strict=True))
-
-    @property
-    def evaluations(self) -> int:
-        """How many evaluations have been spent."""
-        return self._work.evaluations
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it was told to stop (by `stop`, or by Ctrl-C in `finish`) before its budget was spent."""
-        return self._work.halt.is_set() and self.evaluations < self.total
-
-    def __iter__(self) -> Iterator[Step]:
-        return self
-
-    def __next__(self) -> Step:
-        return next(self._steps)
-
-    def stop(self) -> None:
-        """End the run at the next evaluation, also inside a line search; safe from any thread."""
-        self._work.halt.set()
-
-    @property
-    def best(self) -> Tensor:
-        """The best picture so far (1, 3, H, W) in [0, 1], at the requested size."""
-        image = self._work.best_at(self._work.sizes[-1]).detach().clamp(0, 1)
-        return image if self._work.output is None else self._work.output(image)
-
-    def finish(self, progress: bool = True) -> Tensor:
-        """Run to the end, with a progress bar if wanted, and give the best picture.
-
-        Ctrl-C stops the run and still gives it.
-        """
-        from tqdm.auto import tqdm
-
-        with tqdm(total=self.total, disable=not progress, unit="eval", desc=str(self.device)) as bar:
-            try:
-                for step in self:
-                    bar.update(step.evaluations - bar.n)
-                    bar.set_postfix(size=f"{step.size[1]}×{step.size[0]}", loss=f"{step.loss:.4g}", refresh=False)
-            except KeyboardInterrupt:
-                self.stop()
-        return self.best
-
-    def _repr_png_(self) -> bytes:
-        return to_png(self.best)
 
 
 def level_sizes(size: tuple[int, int], levels: int | Sequence[int] | None = None) -> list[tuple[int, int]]:
@@ -167,7 +64,7 @@ def synthesize(
     keep_detail: bool = False,
     output: Callable[[Tensor], Tensor] | None = None,
     device: str | torch.device | None = None,
-) -> Run:
+) -> Run[Tensor]:
     """Minimise an objective over the picture, from `start`, coarse to fine; gives a Run.
 
     start: (1, 3, H, W) in [0, 1]. steps: the budget of evaluations of the objective and its gradient. size: longer
@@ -192,6 +89,8 @@ def synthesize(
         raise ValueError(f'optimizer: "{optimizer}" is neither "lbfgs" nor "adam"')
     if rate is not None and not (math.isfinite(rate) and rate > 0):
         raise ValueError(f"rate: {rate}; it must be a positive number")
+    if objective.batch_entries():
+        raise ValueError(f"objective: its references {', '.join(objective.batch_entries())} are entries of a batch")
     longer = max(start.shape[-2:]) if size is None else size
     final = fit_size(*start.shape[-2:], longer=longer)
     sizes = level_sizes(final, levels)
@@ -210,25 +109,42 @@ def synthesize(
     if learning and optimizer == "lbfgs":
         raise ValueError(f"optimizer: {learning[0]} learns while the picture does, so L-BFGS cannot be used; take adam")
     check_memory(encoder, objective.layers(), final)
-    return Run(_Work(objective, encoder, start, int(steps), sizes, optimizer, rate, shares, keep_detail, output))
+    budget = list(zip(sizes, share_budget(int(steps), len(sizes)), strict=True))
+    start = start.detach().to(encoder.device, torch.float32)
+    return Run(_Work(objective, encoder, start, budget, optimizer, rate, shares, keep_detail, output))
 
 
 class _Halt(Exception):
     """Raised inside an evaluation to leave an optimiser at once: stopped, or the budget is spent."""
 
 
+@dataclass
 class _Work:
     """The state of one run. Reads `halt`, writes `best`; everything else is its own."""
 
-    def __init__(self, objective, encoder, start, total, sizes, optimizer, rate, shares, keep_detail, output):
-        self.objective, self.encoder, self.sizes = objective, encoder, sizes
-        self.total, self.optimizer, self.rate, self.shares = total, optimizer, rate, shares
-        self.keep_detail, self.output = keep_detail, output
-        self.budget = share_budget(total, len(sizes))
-        self.halt = threading.Event()
-        self.start = start.detach().to(encoder.device, torch.float32)
-        self.problem: _Problem | None = None
-        self.evaluations = self.number = 0
+    objective: Objective
+    encoder: Encoder
+    start: Tensor
+    budget: list[tuple[Size, int]]
+    optimizer: str = "lbfgs"
+    rate: float | None = None
+    shares: bool = False
+    keep_detail: bool = False
+    output: Callable[[Tensor], Tensor] | None = None
+    halt: threading.Event = field(default_factory=threading.Event)
+    problem: "_Problem | None" = None
+    evaluations: int = 0
+    unit: str = "eval"
+
+    @property
+    def device(self) -> torch.device:
+        return self.encoder.device
+
+    @property
+    def best(self) -> Tensor:
+        """The best picture so far (1, 3, H, W) in [0, 1], at the requested size."""
+        image = self.best_at(self.budget[-1][0]).detach().clamp(0, 1)
+        return image if self.output is None else self.output(image)
 
     def best_at(self, size: tuple[int, int]) -> Tensor:
         """The best picture at another size; where detail is kept, the start with what has changed."""
@@ -242,7 +158,8 @@ class _Work:
         return resize(self.start, size) + resize(changed, size)
 
     def steps(self) -> Iterator[Step]:
-        for index, (size, budget) in enumerate(zip(self.sizes, self.budget, strict=True)):
+        number, total = 0, sum(evaluations for _, evaluations in self.budget)
+        for index, (size, budget) in enumerate(self.budget):
             if budget == 0:
                 continue
             short, level, problem = False, None, None
@@ -250,10 +167,10 @@ class _Work:
                 level = self.objective.at(size, self.encoder, device=self.encoder.device)
                 self.problem = problem = _Problem(self, level, self.best_at(size), budget)
                 for _ in problem.minimise():
-                    self.number += 1
+                    number += 1
                     yield Step(
-                        self.number, self.total, index, size, self.evaluations,
-                        problem.terms, problem.x.detach().clone(), problem.shares, self.output,
+                        number, total, self.evaluations, problem.terms, index, size,
+                        problem.x.detach().clone(), problem.shares, self.output,
                     )  # fmt: skip
                 problem.settle()
             except RuntimeError as error:
@@ -272,7 +189,7 @@ class _Work:
 class _Problem:
     """One level: a picture, its objective, the evaluations it may take, and the lowest value it has met."""
 
-    def __init__(self, work: _Work, level: Level, image: Tensor, budget: int):
+    def __init__(self, work: _Work, level: BoundObjective, image: Tensor, budget: int):
         self.work, self.level = work, level
         self.x = image.detach().clone().requires_grad_(True)
         self.seen = self.x.detach().clone()  # the picture that `terms` are of

@@ -94,7 +94,7 @@ def test_a_region_without_a_position_of_its_own_asks_for_nothing():
     for layer, asks in (("relu1_1", True), ("relu5_1", False)):
         values = []
         for first in (styles[0], load("coffee", 96)):
-            match = Match(gram_loss, [first, styles[1]], layer, where=(masks, None))
+            match = Match(gram_loss, [first, styles[1]], layer, masks=(masks, None))
             values.append(float(Objective(match, relative=False).at(size, encoder, device="cpu")(photo)["gram"]))
         assert (values[0] != values[1]) == asks
 

@@ -13,7 +13,7 @@ from styletx.recipes.decoders import psnr, save, untrained
 from styletx.recipes.judge import PHOTOS
 
 # dB on the Kodak photos: 40 at relu1_1; below the public small pair by at most 1, at the last level by 0.5.
-ALLOWED = {"relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
+ALLOWED = {"relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 0.5}
 
 
 def tiny(pooling=nn.MaxPool2d):

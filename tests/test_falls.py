@@ -58,7 +58,7 @@ def test_each_style_loss_falls_and_patches_follow(name, encoder, pair):
 def test_semantic_loss_falls(encoder, pair):
     photo, painting = pair
     masks = cluster(photo, painting, count=2, encoder=encoder, layer="relu3_1")
-    times, result = fall(Objective(Match(semantic_loss(), painting, "relu3_1", where=tuple(masks))), encoder, photo)
+    times, result = fall(Objective(Match(semantic_loss(), painting, "relu3_1", masks=tuple(masks))), encoder, photo)
     assert times >= 2
     assert gram_fall(encoder, "relu2_1", result, pair) > 2
 

@@ -114,7 +114,10 @@ def test_moving_views_belong_to_the_level():
     from styletx import Energy, Match
 
     photo = load("chelsea", 64)
-    terms = [Match(CODES["all"], photo, "relu1_1", view=(Jitter(2, every=1), None)), Energy(total_variation, 0.01)]
+    terms = [
+        Match(CODES["all"], photo, "relu1_1", view=(Jitter(2, update_every=1), None)),
+        Energy(total_variation, 0.01),
+    ]
     objective = Objective(*terms, relative=False)
     encoder = load_encoder("mini", device="cpu")
     runs = [synthesize(objective, encoder, start=photo * 0.5, steps=9, levels=1).finish(False) for _ in range(2)]

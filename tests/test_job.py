@@ -170,9 +170,11 @@ def test_a_direct_result_that_is_no_picture_is_said(result):
 def test_an_interrupted_click_is_a_stopped_run_and_its_record_says_so(tmp_path, monkeypatch):
     """What a notebook's Interrupt does while a widget's handler is at work: nothing of it is raised to the kernel."""
 
-    @functools.wraps(METHODS["gatys"])
+    gatys = METHODS["gatys"]
+
+    @functools.wraps(gatys)
     def interrupted(*pictures, **given):
-        run = METHODS["gatys"](*pictures, **given)
+        run = gatys(*pictures, **given)
         finish, count = run._steps, iter(range(100))
 
         def steps():

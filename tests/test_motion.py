@@ -59,7 +59,7 @@ def test_temporal_match_in_an_objective_at_two_sizes():
     photo = load("chelsea", 128)
     flow = steady(8, 0, tuple(photo.shape[-2:])).float()
     moved, inside = warp(photo, flow)
-    match = Match(temporal_loss, photo, "input", where=(inside, inside), view=(None, Warped(flow)))
+    match = Match(temporal_loss, photo, "input", masks=(inside, inside), view=(None, Warped(flow)))
     objective = Objective(match, Energy(total_variation, 0.0), relative=False)
     encoder = load_encoder("mini", device="cpu")
     result = synthesize(objective, encoder, start=photo, steps=40, device="cpu").finish(False)

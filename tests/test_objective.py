@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, total_variation
+from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, synthesize, total_variation
 from styletx.images import resize, resize_mask
 from styletx.losses import semantic_loss, sliced_wasserstein
 from styletx.statistics import gram
@@ -42,7 +42,7 @@ def test_a_picture_without_features_costs_its_weight(pictures, mini):
             Match(content_loss, photo, "input", 2.0),
             Match(gram_loss, style, "input", 5.0),
             Match(sliced_wasserstein(), style, "input", 4.0),
-            Match(gram_loss, [style, photo], "input", 3.0, where=where, name="regions"),
+            Match(gram_loss, [style, photo], "input", 3.0, masks=where, name="regions"),
             Match(gram_loss, [style, photo], "input", 6.0, mix=[1, 3], name="mixture"),
         )
         black = objective.at(size, mini)(torch.zeros(1, 3, *size))
@@ -101,9 +101,9 @@ def test_regions_share_features_and_match_their_own_reference(pictures, mini):
     left = torch.zeros(1, 1, *size)
     left[..., : size[1] // 2] = 1
     masks = torch.cat([left, 1 - left], 1)
-    same = Objective(Match(gram_loss, [photo, photo], LAYERS, where=(masks, masks))).at(size, mini)
+    same = Objective(Match(gram_loss, [photo, photo], LAYERS, masks=(masks, masks))).at(size, mini)
     assert float(same(photo)["gram"]) == pytest.approx(0, abs=1e-6)
-    swapped = Objective(Match(gram_loss, [photo, photo], LAYERS, where=(masks, masks.flip(1)))).at(size, mini)
+    swapped = Objective(Match(gram_loss, [photo, photo], LAYERS, masks=(masks, masks.flip(1)))).at(size, mini)
     assert float(swapped(photo)["gram"]) > 1e-3
 
 
@@ -113,8 +113,35 @@ def test_one_mask_serves_both_sides_of_a_content_loss(pictures, mini, side):
     size = tuple(photo.shape[-2:])
     soft = torch.linspace(0, 1, size[1]).expand(1, 1, *size)
     where = (soft, None) if side == 0 else (None, soft)
-    level = Objective(Match(content_loss, photo, "relu3_1", where=where)).at(size, mini)
+    level = Objective(Match(content_loss, photo, "relu3_1", masks=where)).at(size, mini)
     assert float(level(photo)["content"]) == 0 < float(level(photo.flip(1))["content"])
+
+
+def test_a_batch_entry_serves_as_reference(pictures, mini):
+    """The mean over a batch of what each picture gives by itself, in the units of the first batch."""
+    photo, style = pictures
+    size = (48, 64)
+    photos = torch.cat([resize(p, size) for p in (photo, photo.flip(-1), style)])
+    results = (photos + 0.1 * torch.randn(photos.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    named = Objective(Match(content_loss, "photo", "relu3_1", weight=2.0), Match(gram_loss, style, "relu2_1"))
+    assert named.batch_entries() == ["photo"]
+    raw, grams = [], []
+    for one, made in zip(photos.split(1), results.split(1), strict=True):
+        alone = Objective(Match(content_loss, one, "relu3_1"), relative=False).at(size, mini)
+        raw.append(float(alone(made)["content"]))
+        grams.append(float(Objective(Match(gram_loss, style, "relu2_1")).at(size, mini)(made)["gram"]))
+    size_of_photos = float(mini(photos, "relu3_1")["relu3_1"].square().mean())
+    bound = named.at(size, mini)
+    found = bound(results, {"photo": photos})
+    assert float(found["content"]) == pytest.approx(2 * sum(raw) / 3 / size_of_photos, rel=1e-4)
+    assert float(found["gram"]) == pytest.approx(sum(grams) / 3, rel=1e-4)
+    later = bound(results[:1], {"photo": photos[:1]})["content"]  # the units stay those of the first batch
+    assert float(later) == pytest.approx(2 * raw[0] / size_of_photos, rel=1e-4)
+    for batch in (None, {"other": photos}):
+        with pytest.raises(ValueError, match='no entry "photo"'):
+            bound(results, batch)
+    with pytest.raises(ValueError, match="photo are entries of a batch"):
+        synthesize(named, mini, start=photo, steps=1)
 
 
 def test_mixture_of_one_style_with_itself_is_that_style(pictures, mini):
@@ -134,7 +161,7 @@ def test_regions_count_as_much_as_they_are_told(pictures, mini):
     masks = torch.cat([left, 1 - left], 1)
 
     def cost(mix):
-        match = Match(gram_loss, style, "relu2_1", where=(masks, None), mix=mix)
+        match = Match(gram_loss, style, "relu2_1", masks=(masks, None), mix=mix)
         return float(Objective(match, relative=False).at(size, mini)(photo)["gram"])
 
     first, second = cost((1, 0)), cost((0, 1))
@@ -143,7 +170,7 @@ def test_regions_count_as_much_as_they_are_told(pictures, mini):
     with pytest.raises(ValueError, match="mix: .* for 2 regions"):
         cost((1, 1, 1))
     with pytest.raises(ValueError, match="mix: semantic"):
-        Objective(Match(semantic_loss(), style, "relu2_1", where=(masks, masks), mix=(1, 1)))
+        Objective(Match(semantic_loss(), style, "relu2_1", masks=(masks, masks), mix=(1, 1)))
 
 
 def test_an_energy_may_depend_on_the_size(mini):
@@ -154,14 +181,14 @@ def test_an_energy_may_depend_on_the_size(mini):
         calls.append((size, str(device)))
         return lambda image: image.mean() * 3 * size[0] * size[1]
 
-    objective = Objective(Energy(at=total, weight=0.5), Energy(total_variation))
+    objective = Objective(Energy(factory=total, weight=0.5), Energy(total_variation))
     for size in ((20, 30), (40, 61)):
         level = objective.at(size, mini)
         values = [float(level(torch.full((1, 3, *size), fill))["total"]) for fill in (0.25, 1.0)]
         assert values == pytest.approx([0.5 * 3 * size[0] * size[1] * fill for fill in (0.25, 1.0)])
     assert calls == [((20, 30), "cpu"), ((40, 61), "cpu")]
-    for wrong in (dict(), dict(function=total_variation, at=total)):
-        with pytest.raises(ValueError, match="function, at"):
+    for wrong in (dict(), dict(function=total_variation, factory=total)):
+        with pytest.raises(ValueError, match="function, factory"):
             Energy(**wrong)
 
 
@@ -195,7 +222,7 @@ def test_other_bad_objectives(pictures, mini):
     with pytest.raises(ValueError, match="relu4_7.*relu4_"):
         Objective(Match(content_loss, photo, "relu4_7")).at((64, 96), mini)
     with pytest.raises(ValueError, match="2 regions for 3 references"):
-        Objective(Match(gram_loss, [photo] * 3, LAYERS, where=(torch.ones(1, 2, 64, 96), None))).at((64, 96), mini)
+        Objective(Match(gram_loss, [photo] * 3, LAYERS, masks=(torch.ones(1, 2, 64, 96), None))).at((64, 96), mini)
 
 
 def test_a_constant_reference_has_a_defined_answer(mini):
@@ -205,7 +232,7 @@ def test_a_constant_reference_has_a_defined_answer(mini):
     assert all(bool(value.isfinite()) for value in values.values())
 
 
-def test_a_stacked_loss_gets_all_masks_at_once(mini):
+def test_a_loss_with_joint_regions_gets_all_masks_at_once(mini):
     """The semantic loss in an objective is the loss itself on the same features and masks."""
     photo, style = load("chelsea", 96), load("mosaic", 96)
     masks = [torch.zeros(1, 2, *picture.shape[-2:]) for picture in (photo, style)]
@@ -213,8 +240,8 @@ def test_a_stacked_loss_gets_all_masks_at_once(mini):
         mask[:, 0, :, :48] = 1
         mask[:, 1] = 1 - mask[:, 0]
     loss = semantic_loss()
-    level = Objective(Match(loss, style, "relu3_1", where=tuple(masks)), relative=False).at(photo.shape[-2:], mini)
-    reference = level.matches[0]._look(style, tuple(photo.shape[-2:]), 1.0, None, ["relu3_1"])["relu3_1"]
+    level = Objective(Match(loss, style, "relu3_1", masks=tuple(masks)), relative=False).at(photo.shape[-2:], mini)
+    reference = level.matches[0]._look(style)["relu3_1"]
     features = mini(photo, "relu3_1")["relu3_1"]
     small = [resize_mask(m, f.shape[-2:]) for m, f in zip(masks, (features, reference), strict=True)]
     assert float(level(photo)["semantic"]) == pytest.approx(float(loss(features, reference, *small)), rel=1e-5)
@@ -222,7 +249,7 @@ def test_a_stacked_loss_gets_all_masks_at_once(mini):
 
 def test_targets_are_renewed_at_steps_only(mini):
     photo, style = load("chelsea", 96), load("mosaic", 96)
-    level = Objective(Match(sliced_wasserstein(every=3), style, "relu2_1")).at(photo.shape[-2:], mini)
+    level = Objective(Match(sliced_wasserstein(update_every=3), style, "relu2_1")).at(photo.shape[-2:], mini)
     name = "sliced wasserstein"
     before = float(level(photo)[name])
     assert float(level(photo)[name]) == before

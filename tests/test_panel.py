@@ -168,7 +168,7 @@ def test_an_error_is_shown_in_plain_words_and_escaped(kernel):
 def test_a_fault_of_a_method_is_shown_not_lost_in_the_thread(kernel):
     kernel.do("""
 from typing import Annotated
-from styletx.options import Number
+from styletx.methods.options import Number
 def broken(*, size: Annotated[int, Number(1, 9)] = 3):
     raise KeyError("<i>lost</i>")
 panel = Panel(broken)
@@ -182,7 +182,7 @@ def test_a_direct_method_gives_its_picture(kernel):
     kernel.do("""
 from typing import Annotated
 from styletx import samples
-from styletx.options import Number, Picture
+from styletx.methods.options import Number, Picture
 def darker(content: Annotated[str, Picture("what to darken")], *, factor: Annotated[float, Number(0, 1, 0.1)] = 0.5):
     return samples.picture(content, 64) * factor
 panel = Panel(darker, content="china")

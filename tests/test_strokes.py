@@ -94,6 +94,6 @@ def test_they_fall_and_another_distance_with_them(encoder, make):
     objective = Objective(*make(style, ("relu1_1", "relu2_1", "relu3_1")))
     steps = list(synthesize(objective, encoder, start=photo, steps=60, levels=1, device="cpu"))
     assert steps[-1].loss < steps[0].loss / 5
-    other = sliced_wasserstein(directions=64, every=0)
+    other = sliced_wasserstein(directions=64, update_every=0)
     start, end, wanted = (encoder(p, "relu2_1")["relu2_1"] for p in (photo, steps[-1].image, style))
     assert float(other(end, wanted)) < float(other(start, wanted)) / 1.5

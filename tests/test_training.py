@@ -47,12 +47,14 @@ def test_resumed_equals_uninterrupted(tmp_path):
     again, drawn_again, losses_again, _ = setup()
     checkpoint = tmp_path / "cache" / "run.pt"
     parts = {"modules": {"model": again}, "keep": {"drawn": drawn_again}}
-    for progress in fit(losses_again, parts["modules"], steps=60, keep=parts["keep"], checkpoint=checkpoint, every=20):
+    for progress in fit(
+        losses_again, parts["modules"], steps=60, keep=parts["keep"], checkpoint=checkpoint, checkpoint_every=20
+    ):
         if progress.number == 33:  # stopped in between: the last checkpoint is of step 20
             break
     fresh, drawn_fresh, losses_fresh, _ = setup()
     numbers = [p.number for p in fit(losses_fresh, {"model": fresh}, steps=60, keep={"drawn": drawn_fresh},
-                                     checkpoint=checkpoint, every=20)]  # fmt: skip
+                                     checkpoint=checkpoint, checkpoint_every=20)]  # fmt: skip
     assert numbers == list(range(21, 61))
     assert torch.equal(fresh.weight, model.weight) and drawn_fresh.count == drawn.count == 60
 

@@ -22,7 +22,7 @@ ROUNDING = 1e-9  # of a loss: crops that have one statistic exactly still differ
 
 
 @dataclass(frozen=True)
-class Pair:
+class TexturePair:
     """Two textures, another crop of the first, and which losses are expected to tell the two textures apart."""
 
     name: str
@@ -32,13 +32,13 @@ class Pair:
     because: str
 
 
-def sees(loss: Loss, pair: Pair, encoder: Encoder | None = None, layer: str = "relu3_1") -> bool:
+def sees(loss: Loss, pair: TexturePair, encoder: Encoder | None = None, layer: str = "relu3_1") -> bool:
     """True if the loss tells the pair's textures apart: over ten times the distance of two crops of one texture."""
     apart, alike, scale = distances(loss, pair, encoder, layer)
     return apart > FACTOR * alike + ROUNDING * scale
 
 
-def distances(loss: Loss, pair: Pair, encoder: Encoder | None, layer: str) -> tuple[float, float, float]:
+def distances(loss: Loss, pair: TexturePair, encoder: Encoder | None, layer: str) -> tuple[float, float, float]:
     """(between the two textures, between two crops of one, and what rounding is measured by)."""
     first, second, crop = pair.make()
     if pair.lives_in == "pixels":
@@ -53,7 +53,7 @@ def distances(loss: Loss, pair: Pair, encoder: Encoder | None, layer: str) -> tu
 
 def _distance(loss: Loss, first: Tensor, second: Tensor) -> float:
     target = loss.prepare(second)
-    if loss.every:
+    if loss.update_every:
         target = loss.update(first, target)
     return float(loss.compare(first, target))
 
@@ -132,7 +132,7 @@ def _hatching() -> tuple[Tensor, Tensor, Tensor]:
 
 
 PAIRS = (
-    Pair(
+    TexturePair(
         "one Gram matrix: a constant and spikes",
         "features",
         _spike,
@@ -140,7 +140,7 @@ PAIRS = (
         "Both have mean square 1, and G = Σ + μμᵀ is the sum of spread and squared mean. Whatever takes the two apart, "
         "or looks at positions, sees it.",
     ),
-    Pair(
+    TexturePair(
         "one mean and spread: two values and three",
         "features",
         _three_values,
@@ -149,7 +149,7 @@ PAIRS = (
         "blind. Reshuffle deals every patch out once; of two random crops neither has the other's patches as often, "
         "and that costs it nearly as much.",
     ),
-    Pair(
+    TexturePair(
         "one set of histograms: channels alike and independent",
         "features",
         _correlation,
@@ -158,14 +158,14 @@ PAIRS = (
         "Each channel by itself is the same. A loss has to look at two channels together, at one position: the shifted "
         "Gram matrix looks at two positions only, where both textures are independent. Reshuffle: as above.",
     ),
-    Pair(
+    TexturePair(
         "positions permuted",
         "features",
         _permuted,
         ("shifted-gram", "multiscale-gram", "mrf", "reshuffle"),
         "Every orderless statistic is a sum over positions, in whatever order.",
     ),
-    Pair(
+    TexturePair(
         "mirrored, in features",
         "features",
         _mirrored,
@@ -173,14 +173,14 @@ PAIRS = (
         "One point at a time nothing changes; nor does the correlation with a neighbour to the right, or below. Only a "
         "patch knows which diagonal it holds.",
     ),
-    Pair(
+    TexturePair(
         "mirrored, in pixels",
         "pixels",
         _hatching,
         tuple(STYLE_LOSSES),
         "Through a network everything sees it: its channels are patches already, with a direction each.",
     ),
-    Pair(
+    TexturePair(
         "phases shuffled",
         "features",
         _phases,

@@ -46,7 +46,7 @@ def _block(y: int, x: int, height: int, width: int) -> np.ndarray:
     return (pixels if height >= width else pixels.swapaxes(0, 1)).reshape(-1, 2)
 
 
-def _ring(shape: Shape, reach: int) -> np.ndarray:
+def _boundary(shape: Shape, reach: int) -> np.ndarray:
     """The pixels (n, 2) around a region, `reach` wide, where the grid goes on; (0, 0) is the region's first pixel."""
     height, width, (top, bottom, left, right) = shape
     rows = [(-reach, reach, top), (0, height, False), (height, reach, bottom)]
@@ -60,9 +60,9 @@ def _ring(shape: Shape, reach: int) -> np.ndarray:
     return np.concatenate(blocks) if blocks else np.zeros((0, 2), int)
 
 
-def _runs(places: np.ndarray, own: int) -> Iterator[tuple[slice, slice]]:
-    """places[i] = where entry i goes, as slices (from, to) of neighbouring entries, none across `own`."""
-    cuts = (np.flatnonzero((np.diff(places) != 1) | (places[1:] == own)) + 1).tolist() if len(places) else []
+def _runs(places: np.ndarray, separator: int) -> Iterator[tuple[slice, slice]]:
+    """places[i] = where entry i goes, as slices (from, to) of neighbouring entries, none across `separator`."""
+    cuts = (np.flatnonzero((np.diff(places) != 1) | (places[1:] == separator)) + 1).tolist() if len(places) else []
     for first, last in zip([0, *cuts], [*cuts, len(places)], strict=True):
         if last > first:
             yield slice(first, last), slice(int(places[first]), int(places[first]) + last - first)
@@ -73,81 +73,85 @@ class _Group:
 
     def __init__(self, shape: Shape, corners: np.ndarray, reach: int):
         self.shape, self.corners, self.reach, self.cut = shape, corners, reach, _cut(shape, reach)
-        self.own = _block(*(self.cut[1] if self.cut else (0, 0, *shape[:2])))
-        self.ring = _ring(shape, reach)
-        self.halves: list[tuple[_Group, int, list]] = []  # (their group, the first's number there, runs of their rings)
+        self.separator = _block(*(self.cut[1] if self.cut else (0, 0, *shape[:2])))
+        self.boundary = _boundary(shape, reach)
+        # Their group, the number of the first of them there, and runs of their boundaries.
+        # Of each half: its group, the number of the first of ours there, and the runs of their boundaries.
+        self.halves: list[tuple[_Group, int, list]] = []
 
     def places(self) -> np.ndarray:
-        """The number of each pixel in and around a region, first its own, then the ring's; -1 for all others."""
+        """The number of each pixel of the separator, then of the boundary; -1 for all others in and around a region."""
         height, width, _ = self.shape
         found = np.full((height + 2 * self.reach, width + 2 * self.reach), -1)
-        pixels = np.concatenate([self.own, self.ring]) + self.reach
+        pixels = np.concatenate([self.separator, self.boundary]) + self.reach
         found[tuple(pixels.T)] = np.arange(len(pixels))
         return found
 
     def adopt(self, half: "_Group", first: int, corner: tuple[int, int]) -> None:
         """Note that our regions' halves at `corner` are those of `half` from number `first` on."""
-        places = self.places()[tuple((half.ring + np.array(corner) + self.reach).T)]
-        self.halves.append((half, first, list(_runs(places, len(self.own)))))
+        places = self.places()[tuple((half.boundary + np.array(corner) + self.reach).T)]
+        self.halves.append((half, first, list(_runs(places, len(self.separator)))))
 
     def prepare(self, stencil: Stencil) -> None:
         """Where the stencil's entries go, as tensors, and room for the factor."""
         _, height, width = stencil.values.shape
-        places, here, flat = self.places(), np.arange(len(self.own)), np.array([width, 1])
+        places, here, flat = self.places(), np.arange(len(self.separator)), np.array([width, 1])
         found = []
         for k, offset in enumerate(stencil.offsets):
-            there = places[tuple((self.own + np.array(offset) + self.reach).T)]
+            there = places[tuple((self.separator + np.array(offset) + self.reach).T)]
             wanted = there >= here  # the other half is the same, mirrored
-            source = k * height * width + self.own[wanted] @ flat
-            found.append(np.stack([source, there[wanted] * len(self.own) + here[wanted]]))
+            source = k * height * width + self.separator[wanted] @ flat
+            found.append(np.stack([source, there[wanted] * len(self.separator) + here[wanted]]))
         new, device = stencil.values.new_empty, stencil.values.device
-        self.start, self.own_pixels, self.ring_pixels, self.entries = (
+        self.start, self.separator_pixels, self.boundary_pixels, self.entries = (
             torch.from_numpy(array).to(device)
-            for array in (self.corners @ flat, self.own @ flat, self.ring @ flat, np.concatenate(found, 1))
+            for array in (self.corners @ flat, self.separator @ flat, self.boundary @ flat, np.concatenate(found, 1))
         )
-        count, own, ring = len(self.corners), len(self.own), len(self.ring)
-        self.lower, self.side = new(count, own, own).mT, new(count, ring, own)  # .mT: LAPACK goes down the columns
+        count, separator, boundary = len(self.corners), len(self.separator), len(self.boundary)
+        self.lower = new(count, separator, separator).mT  # LAPACK goes down the columns
+        self.side = new(count, boundary, separator)
 
     def size(self) -> tuple[int, int]:
         """Numbers that the factor holds, and numbers that are left to the parents."""
-        count, own, ring = len(self.corners), len(self.own), len(self.ring)
-        return count * own * (own + ring), count * ring**2
+        count, separator, boundary = len(self.corners), len(self.separator), len(self.boundary)
+        return count * separator * (separator + boundary), count * boundary**2
 
     def factorise(self, stencil: Stencil, part: slice) -> Tensor:
-        """Eliminate the own pixels of some regions; returns whether that failed (LAPACK's word for it)."""
-        own, start = len(self.own), self.start[part, None]
-        front = stencil.values.new_zeros(len(start), own + len(self.ring), own)
+        """Eliminate the separator's pixels of some regions; returns whether that failed (LAPACK's word for it)."""
+        separator, start = len(self.separator), self.start[part, None]
+        front = stencil.values.new_zeros(len(start), separator + len(self.boundary), separator)
         source, target = self.entries
         front.view(len(start), -1)[:, target] = stencil.values.reshape(-1)[start + source]
-        taken = self.taken[part].zero_()
+        update = self.update[part].zero_()
         for half, first, runs in self.halves:
-            below = half.taken[first + part.start : first + part.stop]
+            below = half.update[first + part.start : first + part.stop]
             for (a, row), (b, column) in itertools.product(runs, runs):
                 if row.start < column.start:
                     continue
                 block = below[:, a, b] if a.start >= b.start else below[:, b, a].mT  # only the lower half is right
-                if column.start < own:
+                if column.start < separator:
                     front[:, row, column] -= block
                 else:
-                    taken[:, row.start - own : row.stop - own, column.start - own : column.stop - own] += block
-        lower, bad = torch.linalg.cholesky_ex(front[:, :own])
+                    down, across = (slice(s.start - separator, s.stop - separator) for s in (row, column))
+                    update[:, down, across] += block
+        lower, bad = torch.linalg.cholesky_ex(front[:, :separator])
         self.lower[part] = lower
-        if len(self.ring):
-            side = torch.linalg.solve_triangular(lower.mT, front[:, own:], upper=True, left=False)
+        if len(self.boundary):
+            side = torch.linalg.solve_triangular(lower.mT, front[:, separator:], upper=True, left=False)
             self.side[part] = side
-            taken.baddbmm_(side, side.mT)
+            update.baddbmm_(side, side.mT)
         return bad.max()
 
     def forward(self, x: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of L y = x: the own pixels, their y, the ring's pixels, and what to take off there."""
-        pixels = self.start[part, None] + self.own_pixels
+        """One step of L y = x: the separator's pixels, their y, the boundary's pixels, and what to take off there."""
+        pixels = self.start[part, None] + self.separator_pixels
         found = torch.linalg.solve_triangular(self.lower[part], x[pixels], upper=False)
-        return pixels, found, self.start[part, None] + self.ring_pixels, self.side[part] @ found
+        return pixels, found, self.start[part, None] + self.boundary_pixels, self.side[part] @ found
 
     def backward(self, x: Tensor, part: slice) -> None:
         """One step of Lᵀ x = y, in place."""
-        pixels = self.start[part, None] + self.own_pixels
-        right = x[pixels] - self.side[part].mT @ x[self.start[part, None] + self.ring_pixels]
+        pixels = self.start[part, None] + self.separator_pixels
+        right = x[pixels] - self.side[part].mT @ x[self.start[part, None] + self.boundary_pixels]
         x[pixels] = torch.linalg.solve_triangular(self.lower[part].mT, right, upper=True)
 
 
@@ -208,12 +212,12 @@ class Dissection:
         for level in reversed(self._levels):
             for group in level:
                 group.prepare(stencil)
-                group.taken = stencil.values.new_empty(len(group.corners), len(group.ring), len(group.ring))
+                group.update = stencil.values.new_empty(len(group.corners), len(group.boundary), len(group.boundary))
             bad = self._each(level, lambda group, part: group.factorise(stencil, part))
             if any(bad):
                 raise ValueError("matrix: it is not positive definite")
             for group in below:
-                del group.taken
+                del group.update
             below = level
 
     @property
@@ -230,9 +234,9 @@ class Dissection:
             raise ValueError(f"right: {len(right)} rows; the matrix has {self._count}")
         x = right.to(self._like).reshape(len(right), -1).clone()
         for level in reversed(self._levels):
-            for own, found, ring, taken in self._each(level, lambda group, part: group.forward(x, part)):
-                x[own] = found
-                x.index_add_(0, ring.flatten(), taken.flatten(0, 1), alpha=-1)
+            for separator, found, boundary, update in self._each(level, lambda group, part: group.forward(x, part)):
+                x[separator] = found
+                x.index_add_(0, boundary.flatten(), update.flatten(0, 1), alpha=-1)
         for level in self._levels:
             self._each(level, lambda group, part: group.backward(x, part))
         return x.view(right.shape)
@@ -246,7 +250,7 @@ class Dissection:
             return [work(group, slice(0, len(group.corners))) for group in level]
         portions = []
         for group in level:
-            step = max(1, CHUNK // (self._like.element_size() * (len(group.own) + len(group.ring)) ** 2))
+            step = max(1, CHUNK // (self._like.element_size() * (len(group.separator) + len(group.boundary)) ** 2))
             count = len(group.corners)
             portions += [(group, slice(first, min(first + step, count))) for first in range(0, count, step)]
         threads = torch.get_num_threads()

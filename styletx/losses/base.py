@@ -20,22 +20,22 @@ class Loss:
 
     `aligned` losses compare position by position (content), so their reference is resized to the picture's size;
     the others' reference only needs a comparable area. What depends on the reference alone is computed once, by
-    `prepare`, and compared with by `compare`. Weights are masks (B, 1, H, W) at the features' size; a `stacked` loss
-    gets the masks of all K regions at once, (B, K, H, W), and the others one region after the other.
+    `prepare`, and compared with by `compare`. Weights are masks (B, 1, H, W) at the features' size; a loss with
+    `joint_regions` gets the masks of all K regions at once, (B, K, H, W), the others one region after the other.
 
-    A loss that draws at random, reassigns or learns has `every` > 0: its target is replaced by `update` each so many
-    steps of the optimiser. One that `learns` cannot be minimised by L-BFGS. `least` is the fewest positions a side of
-    features that it can compare.
+    A loss that draws at random, reassigns or learns has `update_every` > 0: its target is replaced by `update` each so
+    many steps of the optimiser. One that `learns` cannot be minimised by L-BFGS. `min_positions`: how many positions
+    a side features need at least, so that it can compare them.
     """
 
     statistic: Statistic
     distance: Callable[[Any, Any], Tensor]
     name: str
     aligned: bool = False
-    stacked: bool = False
-    every: int = 0
+    joint_regions: bool = False
+    update_every: int = 0
     learns: bool = False
-    least: int = 1
+    min_positions: int = 1
 
     def prepare(self, reference: Tensor, weights: Tensor | None = None) -> Any:
         """The reference's statistic, detached: the target of an optimisation."""

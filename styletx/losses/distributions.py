@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_whole
-from ..statistics import Ranked, at_ranks, match_histograms, moments, ranked, sample
+from ..statistics import Ranked, at_ranks, match_histograms, moments, point_cloud, ranked
 from .base import Loss
 
 Points = tuple[Tensor, Tensor]
@@ -43,7 +43,7 @@ class Histogram(Loss):
 
 # (1/NM) Σ (O − R(O))², R the matching of each channel's histogram, held fixed in the gradient; any two sizes.
 # Equal values are matched to one value (see `match_histograms`). Source: Risser, Wilmot & Barnes 2017, Eq. 9.
-histogram_loss = Histogram(sample, _moved, name="histogram")
+histogram_loss = Histogram(point_cloud, _moved, name="histogram")
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,19 @@ def _sliced(found: list[Points], target: _Projected) -> Tensor:
     return torch.stack(parts).mean()
 
 
-def sliced_wasserstein(directions: int = 0, every: int = 10, seed: int = 0) -> SlicedWasserstein:
+def sliced_wasserstein(directions: int = 0, update_every: int = 10, seed: int = 0) -> SlicedWasserstein:
     """Sliced Wasserstein distance: clouds are alike when all their shadows on lines are, (1/D) Σ_d W₂²(dᵀX, dᵀY).
 
-    `directions` unit vectors (0: as many as channels), drawn anew each `every` steps of the optimiser. Sorted values
-    are compared by quantiles, so any two sizes work. Source: Heitz et al. 2021, Eq. 5.
+    `directions` unit vectors (0: as many as channels), drawn anew each `update_every` steps of the optimiser. Sorted
+    values are compared by quantiles, so any two sizes work. Source: Heitz et al. 2021, Eq. 5.
     """
     check_whole("directions", directions, 0)
-    check_whole("every", every, 0)
+    check_whole("update_every", update_every, 0)
     return SlicedWasserstein(
-        sample, _sliced, name="sliced wasserstein", every=int(every), directions=int(directions), seed=seed
+        point_cloud,
+        _sliced,
+        name="sliced wasserstein",
+        update_every=int(update_every),
+        directions=int(directions),
+        seed=seed,
     )

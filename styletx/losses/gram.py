@@ -24,7 +24,9 @@ def shifted_gram_loss(shift: int = 4) -> Loss:
 
     (1/2N²) Σ over both directions of (G_δ − A_δ)². Source: Berger & Memisevic 2017, Eq. 5 to 8.
     """
-    return Loss(partial(shifted_gram, shift=shift), mean_squared, name=f"shifted gram, {shift}", least=shift + 1)
+    return Loss(
+        partial(shifted_gram, shift=shift), mean_squared, name=f"shifted gram, {shift}", min_positions=shift + 1
+    )
 
 
 def multiscale_gram_loss(scales: int = 3) -> Loss:

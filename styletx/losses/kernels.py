@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..checks import check_whole
-from ..statistics import sample
+from ..statistics import point_cloud
 from .base import Loss
 
 BLOCK = 2**22  # entries of a kernel matrix that exist at one time: 16 MiB, a size that memory is quickly had for
@@ -237,10 +237,10 @@ def mmd(
 
     label = fixed.name if fixed is not None else "gaussian"
     return MMD(
-        sample,
+        point_cloud,
         _distance,
         name=name or f"mmd, {label}",
-        every=10 if positions else 0,
+        update_every=10 if positions else 0,
         make=make,
         positions=int(positions),
     )

@@ -94,5 +94,13 @@ def adversarial_loss(lessons: int = 2, rate: float = 1e-3, seed: int = 0) -> Adv
     """
     check_whole("lessons", lessons, 1)
     return Adversarial(
-        identity, _hinge, name="adversarial", every=1, learns=True, least=5, lessons=lessons, rate=rate, seed=seed
+        identity,
+        _hinge,
+        name="adversarial",
+        update_every=1,
+        learns=True,
+        min_positions=5,
+        lessons=lessons,
+        rate=rate,
+        seed=seed,
     )

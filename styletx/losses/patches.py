@@ -73,7 +73,7 @@ def mrf_loss(size: int = 3, stride: int = 1) -> MRF:
     Raises ValueError for a patch larger than the features. Source: Li & Wand 2016, Eq. 2 and 3.
     """
     _check(size, stride)
-    return MRF(patches, mean_squared, name="mrf", least=size, size=size, stride=stride)
+    return MRF(patches, mean_squared, name="mrf", min_positions=size, size=size, stride=stride)
 
 
 @dataclass(frozen=True)
@@ -103,21 +103,21 @@ class Semantic(Loss):
 
     def _labelled(self, found: Tensor, weights: Tensor | None, scale: float) -> Tensor:
         if weights is None:
-            raise ValueError("where: the semantic loss needs the masks of both pictures, one for each label")
+            raise ValueError("masks: the semantic loss needs the masks of both pictures, one for each label")
         return torch.cat([found, scale * patches(weights, self.size, self.stride)])
 
 
 def semantic_loss(size: int = 3, stride: int = 1, weight: float = 1.0) -> Semantic:
     """The MRF loss where patches are chosen by features *and* masks: sky finds sky, water finds water.
 
-    The K masks of `where` are further channels of the patches, `weight` times as strong as the features. Raises
+    The K `masks` are further channels of the patches, `weight` times as strong as the features. Raises
     ValueError without masks. Source: Champandard 2016 (Semantic style transfer), section 3.
     """
     _check(size, stride)
     if not 0 <= weight < float("inf"):
         raise ValueError(f"weight: {weight}; it must be a number that is not negative")
     given = dict(size=size, stride=stride, weight=weight)
-    return Semantic(patches, mean_squared, name="semantic", stacked=True, least=size, **given)
+    return Semantic(patches, mean_squared, name="semantic", joint_regions=True, min_positions=size, **given)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Reshuffle(Loss):
 
 def _no_regions(weights: Tensor | None) -> None:
     if weights is not None:
-        raise ValueError("where: the reshuffle loss knows no regions; take the MRF loss")
+        raise ValueError("masks: the reshuffle loss knows no regions; take the MRF loss")
 
 
 def _dealt(count: int, candidates: int, generator: torch.Generator) -> Tensor:
@@ -183,19 +183,19 @@ def _dealt(count: int, candidates: int, generator: torch.Generator) -> Tensor:
     return torch.cat(rounds)[:count][torch.randperm(count, generator=generator)]
 
 
-def reshuffle_loss(size: int = 3, stride: int = 1, every: int = 10, seed: int = 0) -> Reshuffle:
+def reshuffle_loss(size: int = 3, stride: int = 1, update_every: int = 10, seed: int = 0) -> Reshuffle:
     """Feature reshuffle: (1/ND) Σ_i ‖Ψ_i(x) − Ψ_σ(i)(s)‖², σ using every patch of the style about once.
 
     Where the style has more patches than the picture, a random choice of them is dealt out, each once.
 
-    σ is an optimal assignment, in random blocks of 1,024 patches, made anew each `every` steps of the optimiser.
+    σ is an optimal assignment, in random blocks of 1,024 patches, made anew each `update_every` steps of the optimiser.
     What MRF lacks (it may use one patch everywhere) and Gram lacks (it breaks patches up) come together. Source: Gu
     et al. 2018, Eq. 4 to 6; there a penalty on repeated use stands for the assignment.
     """
     _check(size, stride)
-    check_whole("every", every, 1)
+    check_whole("update_every", update_every, 1)
     given = dict(size=size, stride=stride, seed=seed)
-    return Reshuffle(patches, mean_squared, name="reshuffle", every=every, least=size, **given)
+    return Reshuffle(patches, mean_squared, name="reshuffle", update_every=update_every, min_positions=size, **given)
 
 
 def _check(size: int, stride: int) -> None:

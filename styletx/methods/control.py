@@ -96,10 +96,10 @@ def regions(
     if style_mask is not None and len(styles) > 1:
         raise ValueError(f"style_mask: {len(styles)} styles; with one style it says where in it each region is found")
     if style_mask is None:
-        (where,) = _as_masks([mask], "mask")
-        if where.shape[1] != len(styles):
-            raise ValueError(f"mask: {where.shape[1]} regions for {len(styles)} styles; one each, from dark to light")
-        return where, None
+        (found,) = _as_masks([mask], "mask")
+        if found.shape[1] != len(styles):
+            raise ValueError(f"mask: {found.shape[1]} regions for {len(styles)} styles; one each, from dark to light")
+        return found, None
     first, second = _as_masks([mask, style_mask], "mask, style_mask")
     if first.shape[1] != second.shape[1]:
         raise ValueError(

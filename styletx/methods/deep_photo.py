@@ -102,13 +102,13 @@ def deep_photo(
     check_side(network, "content", content, content_layers, 1)
     check_side(network, "style", style, style_layers, 1)
     final = fit_size(*content.shape[-2:], longer=size)
-    where = find_segments(content, style, segments, count, mask, style_mask, seed, network)
+    masks = find_segments(content, style, segments, count, mask, style_mask, seed, network)
     if paper:
-        objective = paper_objective(content, style, where, final, content_layers, style_layers)
+        objective = paper_objective(content, style, masks, final, content_layers, style_layers)
         start, levels = "noise" if start == "matched" else start, 2 if levels is None else levels
     else:
         objective = deep_photo_objective(
-            content, style, where, content_layers=content_layers, style_layers=style_layers,
+            content, style, masks, content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, matting_weight=matting_weight,
         )  # fmt: skip
     if keep_detail is None:
@@ -124,7 +124,7 @@ def deep_photo(
     )  # fmt: skip
 
 
-Where = tuple[Tensor, Tensor] | None
+FoundMasks = tuple[Tensor, Tensor] | None
 
 
 def find_segments(
@@ -136,7 +136,7 @@ def find_segments(
     style_mask: str | Tensor | None = None,
     seed: int = 0,
     encoder: str | Encoder = "mini",
-) -> Where:
+) -> FoundMasks:
     """The masks (content's, style's) of the segments that both photos have, (1, K, H, W) each; None for none.
 
     Given masks come before `segments`. Raises ValueError where one of the two is missing, or they do not fit.
@@ -160,7 +160,7 @@ def find_segments(
 def deep_photo_objective(
     content: Tensor,
     style: Tensor,
-    where: Where = None,
+    masks: FoundMasks = None,
     *,
     content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYERS,
     style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
@@ -171,14 +171,14 @@ def deep_photo_objective(
     """The objective of `deep_photo`: content + augmented style + matting + range, with relative weights."""
     return Objective(
         Match(content_loss, content, content_layers, weight=content_weight, name="content"),
-        Match(gram_loss, style, style_layers, weight=style_weight, where=where, mix=_areas(where), name="style"),
-        Energy(at=photorealism(content), weight=matting_weight, name="matting"),
+        Match(gram_loss, style, style_layers, weight=style_weight, masks=masks, mix=_areas(masks), name="style"),
+        Energy(factory=photorealism(content), weight=matting_weight, name="matting"),
         Energy(value_range, weight=RANGE_WEIGHT),
     )
 
 
 def paper_objective(
-    content: Tensor, style: Tensor, where: Where, final: tuple[int, int], content_layers, style_layers
+    content: Tensor, style: Tensor, masks: FoundMasks, final: tuple[int, int], content_layers, style_layers
 ) -> Objective:
     """The authors' objective: α·mean (F − P)² + Γ·Σ_l Σ_c m_c·mean (G/N − A/N)² + λ·Σ_c V_cᵀ M V_c, no weight relative.
 
@@ -190,9 +190,10 @@ def paper_objective(
         style_layers = dict.fromkeys([style_layers] if isinstance(style_layers, str) else style_layers, 1.0)
     return Objective(
         Match(_paper(content_loss, 0), content, content_layers, weight=PAPER_WEIGHTS["content"], name="content"),
-        Match(_paper(gram_loss, 1), style, style_layers, weight=PAPER_WEIGHTS["style"], where=where,
-              mix=_areas(where), name="style"),
-        Energy(at=photorealism(content, PAPER_EPS, False, only=final), weight=PAPER_WEIGHTS["matting"], name="matting"),
+        Match(_paper(gram_loss, 1), style, style_layers, weight=PAPER_WEIGHTS["style"], masks=masks,
+              mix=_areas(masks), name="style"),
+        Energy(factory=photorealism(content, PAPER_EPS, False, only=final), weight=PAPER_WEIGHTS["matting"],
+               name="matting"),
         Energy(value_range, weight=RANGE_WEIGHT),
         relative=False,
     )  # fmt: skip
@@ -221,9 +222,9 @@ def photorealism(
     return at
 
 
-def _areas(where: Where) -> list[float] | None:
+def _areas(masks: FoundMasks) -> list[float] | None:
     """The share of the content that each segment covers."""
-    return None if where is None else where[0].mean((0, 2, 3)).tolist()
+    return None if masks is None else masks[0].mean((0, 2, 3)).tolist()
 
 
 def _paper(loss: Loss, power: int) -> Loss:

@@ -24,7 +24,7 @@ from ..losses import (
     value_range,
 )
 from ..memory import check_memory
-from ..objective import Energy, Match, Objective, View, layer_weights
+from ..objective import Energy, Masks, Match, Objective, View, layer_weights
 from ..samples import picture
 from ..synthesis import Run, synthesize
 from .control import colour_control, regions
@@ -120,10 +120,10 @@ def gatys(
     parts = style_parts(loss, style_layers)
     content = picture(content, argument="content")
     styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
-    where = regions(mask, style_mask, styles, mix)
-    if recipe == "paper" and (loss != "gram" or len(styles) > 1 or where or keep_colours):
+    masks = regions(mask, style_mask, styles, mix)
+    if recipe == "paper" and (loss != "gram" or len(styles) > 1 or masks or keep_colours):
         raise ValueError("recipe: the paper's numbers are for Gram matrices of one style everywhere, with its colours")
-    if where and loss == "reshuffle":
+    if masks and loss == "reshuffle":
         raise ValueError("loss, mask: the reshuffle loss knows no regions; take mrf")
     styles, view, output = colour_control(keep_colours, content, styles)
     if recipe == "paper":
@@ -138,19 +138,19 @@ def gatys(
         network = load_encoder(encoder, pooling=pooling, device=device)
         objective = gatys_objective(
             content, styles, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
-            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=loss, mix=mix, where=where,
+            style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=loss, mix=mix, masks=masks,
             view=view,
         )  # fmt: skip
     check_side(network, "content", content, content_layers, 1)
     for one in styles:
         for part, layers in parts.values():
-            check_side(network, "style", one, layers, part.least)
+            check_side(network, "style", one, layers, part.min_positions)
     size_of = fit_size(*content.shape[-2:], longer=size)
     if keep_detail is None:
         keep_detail = start != "noise"
     if start == "wct":
         check_memory(network, objective.layers(), size_of)
-        mask, style_mask = where or (None, None)
+        mask, style_mask = masks or (None, None)
         start = wct(content, styles, size=size, mix=mix, mask=mask, style_mask=style_mask, device=device)
     elif isinstance(start, str):
         start = {
@@ -213,11 +213,11 @@ def gatys_objective(
     style_scale: float = 1.0,
     loss: str | Loss = STYLE_LOSS,
     mix: Sequence[float] | None = None,
-    where: tuple[Tensor, Tensor | None] | None = None,
+    masks: Masks | None = None,
     view: tuple[View, View] | None = None,
 ) -> Objective:
     """The objective of `gatys`: content + style + total variation + range, with relative weights."""
-    shared = dict(weight=style_weight, scale=style_scale, mix=mix, where=where, view=view)
+    shared = dict(weight=style_weight, scale=style_scale, mix=mix, masks=masks, view=view)
     return Objective(
         Match(content_loss, content, content_layers, weight=content_weight, view=view, name="content"),
         *(Match(part, style, at, name=term, **shared) for term, (part, at) in style_parts(loss, style_layers).items()),

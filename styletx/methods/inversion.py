@@ -50,7 +50,7 @@ class Jitter:
     """A view: the picture moved by up to `reach` pixels, its border repeated; another way at each `update`."""
 
     reach: int
-    every: int = 5
+    update_every: int = 5
     draw: int = 0
 
     def __call__(self, image: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def one_shot(
     pairs = list(pairs)
     image = picture(content, argument="content")
     styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
-    where = regions(mask, style_mask, styles, mix)
+    found = regions(mask, style_mask, styles, mix)
     height, width = fit_size(*image.shape[-2:], longer=size)
     styles = [at_area(one, height * width * style_scale**2) for one in styles]
     device = pairs[0].encoder.device
@@ -131,14 +131,12 @@ def one_shot(
     _check_side("content", image, pairs, (height, width))
     for one in styles:
         _check_side("style", one, pairs)
-    if where is not None:
-        masks, style_masks = where
-        # masks are averaged to the layers' size; padding them as the picture is keeps both in step
-        masks = padded(resize_mask(masks, (height, width))).to(device)
-        where = masks, style_masks
+    if found is not None:
+        # Masks are averaged to the layers' size; padding them as the picture is keeps both in step.
+        found = padded(resize_mask(found[0], (height, width))).to(device), found[1]
     seen: dict = {}
     for pair in pairs:
-        image = move(pair, image, styles, how=how, strength=strength, mix=mix, where=where, seen=seen, pairs=pairs)
+        image = move(pair, image, styles, how=how, strength=strength, mix=mix, masks=found, seen=seen, pairs=pairs)
     return image[..., :height, :width].clamp(0, 1).float().cpu()
 
 
@@ -150,28 +148,28 @@ def move(
     how: str = "zca",
     strength: float = 1.0,
     mix: Sequence[float] | None = None,
-    where: tuple[Tensor, Tensor | None] | None = None,
+    masks: tuple[Tensor, Tensor | None] | None = None,
     seen: dict | None = None,
     pairs: Sequence[Pair] = (),
 ) -> Tensor:
     """One level: encode, transfer, decode; a picture (1, 3, H, W), not clamped.
 
-    `where` are masks of the image and of the one style (or None: a style for each region). `seen` keeps the styles'
+    `masks` are those of the image and of the one style (or None: a style for each region). `seen` keeps the styles'
     features between calls for `pairs` that share an encoder, so that each style is looked at once.
     """
     features, switches = pair.encode(image)
     theirs = [_style_features(pair, one, seen, pairs) for one in styles]
     wholes = [gaussian(one) for one in theirs]
-    if where is None:
+    if masks is None:
         features = transfer(features, wholes, how=how, mix=mix, strength=strength)
     else:
-        masks, style_masks = where
+        mine, style_masks = masks
         targets = wholes
         if style_masks is not None:
             targets = region_gaussians(theirs[0], resize_mask(style_masks, theirs[0].shape[-2:]))
             wholes = wholes * len(targets)
-        masks = resize_mask(masks, features.shape[-2:])
-        features = transfer_regions(features, targets, wholes, masks, how=how, strength=strength)
+        mine = resize_mask(mine, features.shape[-2:])
+        features = transfer_regions(features, targets, wholes, mine, how=how, strength=strength)
     return pair.decode(features, switches)
 
 

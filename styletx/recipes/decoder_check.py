@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from ..encoders import Encoder, load_encoder
 from ..samples import load
 from ..training.fit import fit
+from ..training.photos import CROP, Pictures, load_photos
 from .judge import PHOTOS
-from .mini import CROP, Pictures, load_photos
 
 LAYERS = ("relu4_1", "relu5_1")
 
@@ -45,8 +45,7 @@ def decoder_psnr(encoder: Encoder, layer: str, pictures: Pictures, steps: int = 
         image = pictures.photo_batch(4, generator)
         return {"pixels": (decoder(encoder(image, layer)[layer]) - image).square().mean()}
 
-    for _ in fit(losses, {"decoder": decoder}, steps=steps, rate=2e-3, seed=seed):
-        pass
+    fit(losses, {"decoder": decoder}, steps=steps, rate=2e-3, seed=seed).finish(progress=False)
     scores = []
     with torch.no_grad():
         for name in PHOTOS:

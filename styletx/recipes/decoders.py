@@ -19,16 +19,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
-from tqdm import tqdm
 
 from .. import samples
 from ..encoders import WEIGHTS, load_encoder, read_weights
 from ..networks.decoders import LEVELS, MINI_LEVELS, PAIRS, UPSAMPLING, Pair, load_pairs, mini_decoder
+from ..run import Step
 from ..samples import load
 from ..training.fit import fit
+from ..training.photos import Pictures, load_paintings, load_photos
 from ..whitening import gaussian
 from .judge import PHOTOS
-from .mini import Pictures, load_paintings, load_photos
 
 # relu3_1 takes longest: deeper, more steps bring less.
 STEPS = {"relu1_1": 2000, "relu2_1": 2500, "relu3_1": 3000, "relu4_1": 1500, "relu5_1": 1500}
@@ -84,17 +84,18 @@ def train(pair: Pair, pictures: Pictures, steps: int, rate: float, seed: int, ch
     first = pictures.photo_batch(48, torch.Generator().manual_seed(seed)).to(device)
     for_learning(pair, first)
     pair.decoder.train()
-    bar = tqdm(total=steps, desc=checkpoint.stem, mininterval=10)
-    soap = partial(SOAP, weight_decay=0.0, precondition_frequency=5)
-    for progress in fit(losses, {"decoder": pair.decoder}, steps=steps, rate=rate, clip=10.0, seed=seed, optimizer=soap,
-                        checkpoint=checkpoint):  # fmt: skip
-        if progress.number >= FREEZE * steps:
+
+    def each(step: Step) -> None:
+        if step.number >= FREEZE * steps:
             for part in pair.decoder.modules():
                 if isinstance(part, nn.BatchNorm2d):
                     part.eval()
-        bar.update(progress.number - bar.n)
-        bar.set_postfix({k: f"{v:.4f}" for k, v in progress.losses.items()}, refresh=False)
-    bar.close()
+
+    soap = partial(SOAP, weight_decay=0.0, precondition_frequency=5)
+    fit(
+        losses, {"decoder": pair.decoder}, steps=steps, rate=rate, clip=10.0, seed=seed, optimizer=soap,
+        checkpoint=checkpoint,
+    ).finish(each=each, name=checkpoint.stem)  # fmt: skip
     folded(pair)
 
 

@@ -129,12 +129,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     network.train()
     parts = {"network": network}
-    bar = tqdm(total=options.steps, desc="depth", mininterval=5)
-    for progress in fit(losses, parts, steps=options.steps, rate=options.rate, seed=options.seed,
-                        checkpoint=options.checkpoint):  # fmt: skip
-        bar.update(progress.number - bar.n)
-        bar.set_postfix({key: f"{value:.3f}" for key, value in progress.losses.items()}, refresh=False)
-    bar.close()
+    fit(losses, parts, steps=options.steps, rate=options.rate, seed=options.seed,
+        checkpoint=options.checkpoint).finish(name="depth")  # fmt: skip
     state = {k: v.detach().half().contiguous().cpu() if v.is_floating_point() else v.cpu()
              for k, v in network.eval().state_dict().items()}  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -29,10 +29,11 @@ from ..losses import content_loss, gram_loss
 from ..methods.gatys import gatys
 from ..methods.wct import at_area
 from ..samples import load
+from ..training.photos import HELD_OUT
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 PHOTOS = tuple(f"kodak-{n:02d}" for n in (1, 3, 4, 5, 7, 8, 13, 15, 19, 21, 23, 24))
-PAINTINGS = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
+PAINTINGS = HELD_OUT
 TEXTURES = ("brick", "grass", "gravel")
 # Where the teacher is VGG-19 itself, and where it is the small network that `mini` began from.
 TEACHERS = {**dict.fromkeys(LAYERS, "vgg19-normalised"), "relu4_1": "vgg19-small", "relu5_1": "vgg19-small"}

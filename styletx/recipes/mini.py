@@ -20,6 +20,7 @@ channel, which is multiplied into its convolution at the end and divided out of 
 import argparse
 import copy
 import json
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,14 +29,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from .. import samples
 from ..encoders import WEIGHTS, Encoder, load_encoder, mini_encoder
 from ..evaluation.metrics import STATISTICS, slopes
-from ..images import read, resize
+from ..run import Step
 from ..statistics import gram
 from ..training.fit import fit
+from ..training.photos import CROP, Pictures, load_paintings, load_photos
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TRUE_LAYERS, DEEP_LAYERS = LAYERS[:3], LAYERS[3:]  # where the teacher is VGG-19 itself, and where the small one
@@ -45,81 +46,7 @@ OFTEN = {"relu1_1": 0.18, "relu2_1": 0.27, "relu3_1": 0.55}
 WEIGHTS_OF_TERMS = {"slopes": 3.0, "deep": 0.3, "held": 1.0, "gram": 1.0, "content": 3.0, "energy": 0.3}
 FAINT = {"relu2_1": 0.3, "relu3_1": 0.3, "relu4_1": 0.03, "relu5_1": 0.03}  # the size at which new channels begin
 SILENT = 1e-3  # of its layer's mean activation: what fires less is taken not to fire at all
-# Judged on, so never trained on (the Kodak photos and the textures are not among the paintings anyway).
-HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
-CROP, BATCH = 128, 4
-
-
-def folder_pictures(folder: Path, short: int, progress: str) -> list[Tensor]:
-    """All pictures below a folder, without the held-out ones, as uint8 (3, H, W), shorter side at most `short`."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    paths = [p for p in paths if p.stem not in HELD_OUT]
-    if not paths:
-        raise SystemExit(f"{folder}: no .jpg or .png pictures in there")
-    return [_bytes(read(path), short) for path in tqdm(paths, desc=progress)]
-
-
-def _bytes(image: Tensor, short: int) -> Tensor:
-    height, width = image.shape[-2:]
-    factor = max(short, CROP) / min(height, width)
-    if factor != 1 and (factor < 1 or min(height, width) < CROP):
-        image = resize(image, (max(CROP, round(height * factor)), max(CROP, round(width * factor))))
-    return (image[0].clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def default_photos() -> Path:
-    """Caltech-101 as torchvision fetches it (131 MB), in the user's cache folder."""
-    from torchvision.datasets import Caltech101
-
-    return Path(Caltech101(samples.cache_folder() / "caltech", download=True).root) / "101_ObjectCategories"
-
-
-def load_photos(folder: Path | None) -> list[Tensor]:
-    """The photographs of a folder, or Caltech-101's."""
-    return folder_pictures(folder or default_photos(), 192, "photos")
-
-
-def load_paintings(folder: Path | None) -> list[Tensor]:
-    """The paintings of a folder, or the samples', without those that are judged on."""
-    if folder:
-        return folder_pictures(folder, 320, "paintings")
-    known = [n for n in samples.names("painting", showable=True) if n not in HELD_OUT]
-    return [_bytes(samples.load(n), 320) for n in tqdm(known, desc="paintings")]
-
-
-class Pictures:
-    """Random crops of photos and of paintings, some of them disturbed."""
-
-    def __init__(self, photos: list[Tensor], paintings: list[Tensor]):
-        self.photos, self.paintings = photos, paintings
-
-    def crop(self, pictures: list[Tensor], generator: torch.Generator) -> Tensor:
-        """A random window of a random picture, at a random zoom, maybe mirrored: (1, 3, CROP, CROP)."""
-        picture = pictures[int(torch.randint(len(pictures), (), generator=generator))]
-        draw = torch.rand(4, generator=generator).tolist()
-        height, width = picture.shape[-2:]
-        side = int(CROP * (min(height, width) / CROP) ** draw[0])
-        top, left = int(draw[1] * (height - side + 1)), int(draw[2] * (width - side + 1))
-        window = picture[None, :, top : top + side, left : left + side].float() / 255
-        window = window if side == CROP else resize(window, (CROP, CROP))
-        return window.flip(-1) if draw[3] < 0.5 else window
-
-    def photo_batch(self, count: int, generator: torch.Generator) -> Tensor:
-        return torch.cat([self.crop(self.photos, generator) for _ in range(count)])
-
-    def painting_batch(self, count: int, generator: torch.Generator) -> Tensor:
-        return torch.cat([self.crop(self.paintings, generator) for _ in range(count)])
-
-    def collage_batch(self, count: int, generator: torch.Generator) -> Tensor:
-        """Four photos each, or one and its mirror images, at half the side: sharper than any of them at its full."""
-        rows = []
-        for _ in range(count):
-            alone = bool(torch.rand((), generator=generator) < 0.5)
-            parts = [resize(self.crop(self.photos, generator), (CROP // 2,) * 2) for _ in range(1 if alone else 4)]
-            if alone:
-                parts += [parts[0].flip(-1), parts[0].flip(-2), parts[0].flip(-1, -2)]
-            rows.append(torch.cat([torch.cat(parts[:2], 3), torch.cat(parts[2:], 3)], 2))
-        return torch.cat(rows)
+BATCH = 4
 
 
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -438,23 +365,24 @@ class Learner:
 
     def learn(self, steps: int, rate: float, checkpoint: Path) -> None:
         """Train the student, from the checkpoint if there is one; and write what it is by then beside it."""
-        log, shown = [], tqdm(total=steps, desc=checkpoint.stem, mininterval=10)
-        parts = {"student": self.student, "gauge": self.gauge}
-        keep, means = {"walks": self.walks}, {}
-        for progress in fit(
-            self.losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint
-        ):
-            for name, value in progress.losses.items():
+        log: list[dict] = []
+        means: dict[str, float] = {}
+        begun = time.monotonic()
+
+        def each(step: Step) -> None:
+            for name, value in step.losses.items():
                 value /= WEIGHTS_OF_TERMS[name]
                 means[name] = means.get(name, value) + 0.02 * (value - means.get(name, value))
-            shown.update(progress.number - shown.n)
-            shown.set_postfix({k: f"{v:.3f}" for k, v in means.items()}, refresh=False)
-            if progress.number % 100 == 0:
-                log.append({"step": progress.number, "seconds": round(progress.seconds), **means})
-            if progress.number % 250 == 0:
+            if step.number % 100 == 0:
+                log.append({"step": step.number, "seconds": round(time.monotonic() - begun), **means})
+            if step.number % 250 == 0:
                 checkpoint.with_suffix(".log.json").write_text(json.dumps(log, indent=1))
                 save(self.finished(), checkpoint.with_suffix(".safetensors"))
-        shown.close()
+
+        parts = {"student": self.student, "gauge": self.gauge}
+        keep = {"walks": self.walks}
+        run = fit(self.losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint)
+        run.finish(each=each, name=checkpoint.stem)
 
     def finished(self) -> Encoder:
         """A copy of the student as it will be used: factors folded in, mean activations 1."""

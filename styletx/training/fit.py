@@ -1,9 +1,9 @@
 """The one training loop: seeded, checkpointed, resumed where it stopped."""
 
 import math
-import time
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -11,22 +11,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ..run import Run, Size, Step
+
 
 class Stateful(Protocol):
     """Anything that can be put away and taken up again."""
 
     def state_dict(self) -> dict: ...
     def load_state_dict(self, state: dict) -> object: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One training step: its number out of `total`, the loss terms, the seconds since the (re)start."""
-
-    number: int
-    total: int
-    losses: dict[str, float]
-    seconds: float
 
 
 def one_cycle(number: int, total: int, warmup: float = 0.05) -> float:
@@ -48,55 +40,106 @@ def fit(
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     keep: dict[str, Stateful] | None = None,
     checkpoint: Path | None = None,
-    every: int = 250,
-) -> Iterator[Progress]:
-    """Minimise the sum of `losses(generator)` over the modules' parameters, one yield per step.
+    checkpoint_every: int = 250,
+) -> Run[dict[str, nn.Module]]:
+    """Minimise the sum of `losses(generator)` over the modules' parameters; a Run whose `best` is the modules.
 
     `optimizer(parameters, lr=rate)` makes the optimiser; without one it is AdamW with a weight decay of 10⁻⁴.
     `losses` draws its own batch with the generator it is given, and returns the terms by name. With a `checkpoint`
-    file, everything (modules, optimiser, generator, and what `keep` names) is saved every `every` steps and at the
-    end, and a later call with the same file goes on from there, to the same weights as an uninterrupted one.
-    Raises ValueError for fewer than one step and for a checkpoint of something else, and FloatingPointError naming a
-    term that is not finite.
+    file, everything (modules, optimiser, generator, and what `keep` names) is saved after so many steps, when the run
+    is stopped, and at the end; a later call with the same file goes on from there, to the same weights as an
+    uninterrupted one. Raises ValueError for fewer than one step and for a checkpoint of something else, and, while it
+    runs, FloatingPointError naming a term that is not finite.
     """
     if steps < 1:
         raise ValueError(f"steps: {steps} is not a number of steps; it must be at least 1")
     parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
     make = optimizer or partial(torch.optim.AdamW, weight_decay=1e-4)
-    optimiser = make(parameters, lr=rate)
-    generator = torch.Generator().manual_seed(seed)
-    parts: dict[str, Stateful] = {**modules, "optimiser": optimiser, **(keep or {})}
-    first = 0
+    work = _Training(
+        losses, modules, steps, rate, clip, parameters, make(parameters, lr=rate),
+        torch.Generator().manual_seed(seed), keep or {}, checkpoint, checkpoint_every,
+    )  # fmt: skip
     if checkpoint is not None and checkpoint.is_file():
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        work.load()
+    return Run(work)
+
+
+@dataclass
+class _Training:
+    """The state of one training; `best` is what it trains."""
+
+    losses: Callable[[torch.Generator], dict[str, Tensor]]
+    modules: dict[str, nn.Module]
+    total: int
+    rate: float
+    clip: float
+    parameters: list[nn.Parameter]
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+    keep: dict[str, Stateful]
+    checkpoint: Path | None
+    checkpoint_every: int
+    evaluations: int = 0
+    halt: threading.Event = field(default_factory=threading.Event)
+    unit: str = "step"
+
+    @property
+    def budget(self) -> list[tuple[Size, int]]:
+        return [((1, 1), self.total)]  # every step costs the same
+
+    @property
+    def device(self) -> torch.device:
+        return self.parameters[0].device
+
+    @property
+    def best(self) -> dict[str, nn.Module]:
+        return self.modules
+
+    def parts(self) -> dict[str, Stateful]:
+        """All that a training has to remember, beside the generator."""
+        return {**self.modules, "optimiser": self.optimiser, **self.keep}
+
+    def load(self) -> None:
+        assert self.checkpoint is not None
+        saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         try:
-            for name, part in parts.items():
+            for name, part in self.parts().items():
                 part.load_state_dict(saved["parts"][name])
-            generator.set_state(saved["generator"])
-            first = saved["number"]
+            self.generator.set_state(saved["generator"])
+            self.evaluations = saved["number"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{checkpoint}: of another training ({str(error).splitlines()[0]}); begin anew") from None
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{self.checkpoint}: of another training ({reason}); begin anew") from None
 
-    def save(number: int) -> None:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        state = {name: part.state_dict() for name, part in parts.items()}
-        fresh = checkpoint.with_suffix(".new")  # renamed when complete: a cut in between leaves the old one whole
-        torch.save({"parts": state, "generator": generator.get_state(), "number": number}, fresh)
-        fresh.replace(checkpoint)
+    def save(self) -> None:
+        if self.checkpoint is None:
+            return
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        state = {name: part.state_dict() for name, part in self.parts().items()}
+        fresh = self.checkpoint.with_suffix(".new")  # renamed when complete: a cut in between leaves the old one whole
+        torch.save({"parts": state, "generator": self.generator.get_state(), "number": self.evaluations}, fresh)
+        fresh.replace(self.checkpoint)
 
-    start = time.monotonic()
-    for number in range(first, steps):
-        for group in optimiser.param_groups:
-            group["lr"] = rate * one_cycle(number, steps)
-        terms = losses(generator)
-        optimiser.zero_grad(set_to_none=True)
-        sum(terms.values()).backward()
-        norm = nn.utils.clip_grad_norm_(parameters, clip)
-        values = {name: float(term.detach()) for name, term in terms.items()}
-        if not math.isfinite(float(norm)):
-            wrong = [name for name, value in values.items() if not math.isfinite(value)] or ["a gradient"]
-            raise FloatingPointError(f"training: {wrong[0]} is not finite at step {number + 1}; lower the rate")
-        optimiser.step()
-        if checkpoint is not None and ((number + 1) % every == 0 or number + 1 == steps):
-            save(number + 1)
-        yield Progress(number + 1, steps, values, time.monotonic() - start)
+    def steps(self) -> Iterator[Step]:
+        while self.evaluations < self.total:
+            if self.halt.is_set():
+                return self.save()
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate * one_cycle(self.evaluations, self.total)
+            terms = self.losses(self.generator)
+            self.optimiser.zero_grad(set_to_none=True)
+            sum(terms.values(), torch.zeros((), device=self.device)).backward()
+            norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            if not math.isfinite(float(norm)):
+                wrong = [name for name, term in terms.items() if not bool(term.isfinite().all())] or ["a gradient"]
+                raise FloatingPointError(
+                    f"training: {wrong[0]} is not finite at step {self.evaluations + 1}; lower the rate"
+                )
+            self.optimiser.step()
+            self.evaluations += 1
+            if self.evaluations % self.checkpoint_every == 0 or self.evaluations == self.total:
+                self.save()
+            yield Step(
+                self.evaluations, self.total, self.evaluations, {name: term.detach() for name, term in terms.items()}
+            )
+        return None

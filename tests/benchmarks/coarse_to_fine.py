@@ -1,7 +1,7 @@
 """How soon coarse to fine gets to where the plain recipe ends: 300 evaluations of L-BFGS at full size.
 
 Both start from the content and minimise the same objective with the same optimiser. Both are judged by the
-same `Level` at full size, on the clamped picture. Clocks include everything a user waits for (targets, coarse
+same `BoundObjective` at full size, on the clamped picture. Clocks include everything a user waits for (targets, coarse
 levels), and not the judging.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from styletx import Encoder, Run, gatys, gatys_objective, load, load_encoder, resize, samples
 from styletx.encoders import WEIGHTS
 from styletx.images import fit_size
-from styletx.objective import Level
+from styletx.objective import BoundObjective
 
 from .measure import summary, synchronise
 
@@ -85,7 +85,7 @@ def row(
     }
 
 
-def timed(begin: Callable[[], Run], level: Level, goal: float = -math.inf) -> dict:
+def timed(begin: Callable[[], Run], level: BoundObjective, goal: float = -math.inf) -> dict:
     """A run to its end: its seconds, evaluations and objective, and when it first was at the goal or below.
 
     The clock stands still while a step at full size is judged.
@@ -114,6 +114,6 @@ def timed(begin: Callable[[], Run], level: Level, goal: float = -math.inf) -> di
 
 
 @torch.no_grad()
-def value(level: Level, image: Tensor) -> float:
+def value(level: BoundObjective, image: Tensor) -> float:
     """The objective at full size of a picture as it will be seen: resized to that size and clamped."""
     return float(sum(level(resize(image.to(level.device), level.size).clamp(0, 1)).values()))

@@ -91,7 +91,7 @@ def deep_photo_failures() -> Strip:
     painted = _photo(matting_weight=0.01 * MATTING_WEIGHT)
     grainy = Objective(  # ε as in the paper, and no content: nothing holds back what matting does not see
         Match(gram_loss, style, STYLE_LAYERS, weight=STYLE_WEIGHT),
-        Energy(at=photorealism(content, eps=1e-7), weight=MATTING_WEIGHT),
+        Energy(factory=photorealism(content, eps=1e-7), weight=MATTING_WEIGHT),
         Energy(value_range, weight=RANGE_WEIGHT),
     )
     grainy = synthesize(grainy, start=resize(content, SIZE), steps=200, keep_detail=True).finish(progress=False)
