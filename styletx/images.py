@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from PIL import ExifTags, Image, PngImagePlugin
 from torch import Tensor
 
+Size = tuple[int, int]  # (height, width)
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 REC601 = (0.299, 0.587, 0.114)
@@ -112,13 +113,13 @@ def check_size(size: int | None) -> None:
         raise ImageError(f"size: {size!r} is no size; give the longer side in pixels, 1 or more")
 
 
-def fit_size(height: int, width: int, longer: int) -> tuple[int, int]:
+def fit_size(height: int, width: int, longer: int) -> Size:
     """(height, width) scaled so that the longer side is `longer`, each side at least 1."""
     scale = longer / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
+def resize(image: Tensor, size: int | Size) -> Tensor:
     """Resize (B, C, H, W) to `size`: (height, width), or the longer side, aspect kept; differentiable.
 
     Sides that shrink are averaged (antialiased bilinear), sides that grow are bicubic, held within the
@@ -138,7 +139,7 @@ def resize(image: Tensor, size: int | tuple[int, int]) -> Tensor:
     return image
 
 
-def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_mask(mask: Tensor, size: Size) -> Tensor:
     """Masks (B, K, H, W) averaged over areas to (B, K, h, w), values in [0, 1].
 
     Exact also for odd ratios: each new pixel is the mean over the rectangle it covers, so a region keeps its
@@ -256,7 +257,7 @@ def yiq_to_rgb(image: Tensor) -> Tensor:
     return torch.einsum("ij,bjhw->bihw", inverse, image)
 
 
-def noise_like(image: Tensor, seed: int, size: tuple[int, int] | None = None) -> Tensor:
+def noise_like(image: Tensor, seed: int, size: Size | None = None) -> Tensor:
     """Gaussian noise with each channel's mean and standard deviation, of the image's own or another `size`.
 
     It is not clamped, and drawn on the CPU, whatever the device: every machine then gets the same noise.
@@ -344,7 +345,7 @@ def _encode(image: Tensor, format: str, record: dict | None, quality: int = 92) 
     return buffer.getvalue()
 
 
-def _interpolate(image: Tensor, size: tuple[int, int], **how: Any) -> Tensor:
+def _interpolate(image: Tensor, size: Size, **how: Any) -> Tensor:
     try:
         return F.interpolate(image, size=size, align_corners=False, **how)
     except NotImplementedError:  # some devices (MPS, by version) lack an antialiased or bicubic kernel

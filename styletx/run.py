@@ -15,10 +15,9 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from .images import to_png
+from .images import Size, to_png
 
 Result = TypeVar("Result", covariant=True)
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)

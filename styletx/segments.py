@@ -16,7 +16,7 @@ from torch import Tensor
 from .devices import pick_device
 from .encoders import Affine, Encoder, load_encoder
 from .graph.matting import matting_stencil
-from .graph.nested_dissection import Dissection
+from .graph.solve import solve
 from .images import ImageError, fit_size, resize, to_array
 from .samples import picture
 
@@ -253,15 +253,19 @@ def merge(masks: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
 
 
 def refine(
-    masks: Tensor, image: Tensor, fidelity: float = 0.1, smoother: Callable[[Tensor], Tensor] | None = None
+    masks: Tensor,
+    image: Tensor,
+    fidelity: float = 0.1,
+    smoother: Callable[[Tensor], Tensor] | None = None,
+    solver: str = "auto",
 ) -> Tensor:
     """Noisy masks (1, K, H, W) made to follow the picture's edges; they add up to 1 again.
 
     Minimises Σ_k m_kᵀ L m_k + c·|m_k − m⁰_k|², so (L + c) m = c m⁰, with the matting Laplacian L of the picture and
     c the fidelity: of each label what is locally affine in the colours stays (the slides' conditional random field does
     this with hard labels). `smoother` does it instead, if given: a map of masks (1, K, H, W), such as
-    `lambda m: prepared.solve(m[0].flatten(1).T).T.reshape(m.shape)` with a `Smoother`. Raises ValueError for masks of
-    another size than the picture's, and for c ≤ 0.
+    `lambda m: prepared.solve(m[0].flatten(1).T).T.reshape(m.shape)` with a `Smoother`. `solver`: see
+    `graph.solve.Solver`. Raises ValueError for masks of another size than the picture's, and for c ≤ 0.
     """
     size = tuple(image.shape[-2:])
     if tuple(masks.shape[-2:]) != size:
@@ -271,7 +275,7 @@ def refine(
     if smoother is None:
         laplacian = matting_stencil(image)
         laplacian.centre().add_(fidelity)
-        found = Dissection(laplacian).solve(fidelity * masks[0].flatten(1).T.cpu().double())
+        found = solve(laplacian, fidelity * masks[0].flatten(1).T.cpu().double(), solver)
         found = found.T.view(masks.shape).to(masks)
     else:
         found = smoother(masks).to(masks)

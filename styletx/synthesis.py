@@ -11,10 +11,10 @@ from torch import Tensor
 
 from .devices import is_out_of_memory
 from .encoders import Encoder, load_encoder
-from .images import fit_size, resize
+from .images import Size, fit_size, resize
 from .memory import HISTORY, check_memory, too_large
 from .objective import BoundObjective, Match, Objective
-from .run import Run, Size, Step
+from .run import Run, Step
 
 SMALLEST_LEVEL = 112  # longer side in pixels: below it a picture has no strokes left
 LINE_SEARCH = 20  # evaluations that one line search may take; PyTorch's default of 1 cuts it off

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision import models
 
 from styletx import load, load_encoder, normalise
-from styletx.encoders import NAMES, Affine, Encoder, EncoderError, Laplacian
+from styletx.encoders import ENCODERS, Affine, Encoder, EncoderError, Laplacian
 from styletx.encoders.pretrained import NORMALISATION_PHOTOS, WEIGHTS
 
 CHAINS = ("mini", "vgg16", "vgg19", "alexnet", "squeezenet1_1")
@@ -260,4 +260,4 @@ def test_weights_that_do_not_fit_or_are_not_finite(tmp_path):
 
 def test_names_and_size_of_the_package_weights():
     assert (WEIGHTS / "mini.safetensors").stat().st_size <= 2_000_000
-    assert NAMES[0] == "mini"
+    assert next(iter(ENCODERS)) == "mini"

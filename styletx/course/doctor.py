@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import __version__, samples
 from ..devices import describe_device, free_memory, pick_device
-from ..encoders import NAMES, WEIGHTS, load_encoder
+from ..encoders import ENCODERS, WEIGHTS, load_encoder
 from ..methods import METHODS
 from ..methods.options import Picture, options
 
@@ -26,7 +26,7 @@ def examine(device: str | torch.device | None = None) -> bool:
     print(f"device    {describe_device(chosen)}")
     print(f"memory    {free_memory(chosen) / 2**30:.1f} GiB free")
     well = True
-    for name in NAMES:
+    for name in ENCODERS:
         try:
             note = _weights_note(name)
         except Exception as error:  # whatever it is, a torchvision that does not fit torch, say: go on
@@ -68,18 +68,15 @@ def _version(package: str) -> str:
 
 
 def _weights_note(name: str) -> str:
-    if name == "mini":
-        load_encoder("mini", device="cpu")
-        own, decoders = ((WEIGHTS / f"mini{part}.safetensors").stat().st_size / 1e6 for part in ("", "-decoders"))
+    entry = ENCODERS[name]
+    if entry.source == "package":
+        load_encoder(name, device="cpu")
+        own, decoders = ((WEIGHTS / f"{name}{part}.safetensors").stat().st_size / 1e6 for part in ("", "-decoders"))
         return f"in the package ({own:.1f} MB, its decoders {decoders:.1f} MB)"
-    if name == "laplacian":
+    if entry.source == "samples":
+        return "here" if samples.available(entry.key) else "fetched when first named"
+    if entry.source == "none":
         return "needs none"
-    if name.startswith("vgg19-"):
-        key = {
-            "vgg19-small": "weights/vgg19-small/encoder5.pth",
-            "vgg19-normalised": "weights/vgg19-normalised/encoder3.pth",
-        }
-        return "here" if samples.available(key[name]) else "fetched when first named"
     from torchvision import models
 
     url = models.get_model_weights(name).IMAGENET1K_V1.url

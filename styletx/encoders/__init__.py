@@ -8,7 +8,8 @@ The encoder runs once for all layers asked for, and stops at the deepest of them
 from .laplacian import Laplacian
 from .network import Affine, Encoder, EncoderError, normalise, vgg_steps
 from .pretrained import (
-    NAMES,
+    DEEP,
+    ENCODERS,
     NORMALISATION_PHOTOS,
     VGG_BLOCKS,
     WEIGHTS,
@@ -19,7 +20,8 @@ from .pretrained import (
 )
 
 __all__ = [
-    "NAMES",
+    "DEEP",
+    "ENCODERS",
     "NORMALISATION_PHOTOS",
     "VGG_BLOCKS",
     "WEIGHTS",

@@ -1,6 +1,8 @@
 """Encoders by name: their layouts, and where their weights come from."""
 
 import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from urllib.error import URLError
@@ -15,7 +17,6 @@ from ..devices import pick_device
 from .laplacian import Laplacian
 from .network import Affine, Encoder, EncoderError, Fire, normalise, pool_step, vgg_steps
 
-NAMES = ("mini", "vgg19", "vgg16", "alexnet", "squeezenet1_1", "vgg19-small", "vgg19-normalised", "laplacian")
 MINI_CHANNELS = (16, 64, 96, 112, 128)
 VGG_BLOCKS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}  # convolutions in each block
 TORCHVISION_LAYERS = {
@@ -35,7 +36,7 @@ def load_encoder(
     device: str | torch.device | None = None,
     weights: str | Path | None = None,
 ) -> Encoder:
-    """The encoder of that name (one of `NAMES`) on the device; an Encoder is given back, moved if a device is named.
+    """The encoder of that name (one of `ENCODERS`) on the device; an Encoder is given back, moved if a device is named.
 
     `pooling="avg"` swaps max pooling for average pooling; `normalised=True` rescales every filter to mean
     activation 1 (see `normalise`). `weights` names a file instead of the encoder's own; `weights="random"` is the
@@ -46,17 +47,14 @@ def load_encoder(
         if pooling != "max" and name.pooling != pooling:
             raise EncoderError(f"pooling: the encoder given has {name.pooling} pooling; load it with {pooling}")
         return name if device is None else name.to(pick_device(device))
-    if name not in NAMES:
-        near = difflib.get_close_matches(str(name), NAMES, n=3) or NAMES
+    if name not in ENCODERS:
+        near = difflib.get_close_matches(str(name), ENCODERS, n=3) or ENCODERS
         raise EncoderError(f'encoder: no encoder "{name}"; there is {", ".join(near)}')
     if pooling not in ("max", "avg"):
         raise EncoderError(f'pooling: "{pooling}" is neither "max" nor "avg"')
-    if name == "laplacian":
-        encoder = Laplacian()
-        if normalised or pooling == "avg" or weights is not None:
-            raise EncoderError("laplacian: it has neither filters to normalise nor pooling nor weights")
-    else:
-        encoder = _BUILD[name](name, pooling, weights)
+    if name == "laplacian" and normalised:
+        raise EncoderError("laplacian: it has no filters to normalise")
+    encoder = ENCODERS[name].build(name, pooling, weights)
     if normalised:
         normalise(encoder, [samples.load(photo, size=256) for photo in NORMALISATION_PHOTOS])
     # channels_last weights: the same numbers, a tenth of the time less on a CPU.
@@ -190,12 +188,33 @@ def _fill(encoder: Encoder, state: dict[str, Tensor]) -> Encoder:
     return encoder
 
 
-_BUILD = {
-    "mini": _mini,
-    "vgg19": _torchvision,
-    "vgg16": _torchvision,
-    "alexnet": _torchvision,
-    "squeezenet1_1": _torchvision,
-    "vgg19-small": _public,
-    "vgg19-normalised": _public,
+def _laplacian(name: str, pooling: str, weights: str | Path | None) -> Encoder:
+    if pooling == "avg" or weights is not None:
+        raise EncoderError("laplacian: it has neither pooling nor weights")
+    return Laplacian()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How an encoder is built, and where its weights lie: in the package, in samples.json (`key`), or torchvision's.
+
+    `deep`: it has VGG's layers relu1_1 … relu5_1, which the methods' defaults name.
+    """
+
+    build: Callable[[str, str, str | Path | None], Encoder]
+    source: str
+    deep: bool = False
+    key: str = ""
+
+
+ENCODERS = {
+    "mini": Entry(_mini, "package", deep=True),
+    "vgg19": Entry(_torchvision, "torchvision", deep=True),
+    "vgg16": Entry(_torchvision, "torchvision", deep=True),
+    "alexnet": Entry(_torchvision, "torchvision"),
+    "squeezenet1_1": Entry(_torchvision, "torchvision"),
+    "vgg19-small": Entry(_public, "samples", deep=True, key="weights/vgg19-small/encoder5.pth"),
+    "vgg19-normalised": Entry(_public, "samples", key="weights/vgg19-normalised/encoder3.pth"),
+    "laplacian": Entry(_laplacian, "none"),
 }
+DEEP = tuple(name for name, entry in ENCODERS.items() if entry.deep)

@@ -16,7 +16,7 @@ from ..checks import check_whole
 from ..devices import pick_device
 from ..samples import picture
 from .affinity import colours_of
-from .nested_dissection import Dissection
+from .solve import solve
 from .stencil import Stencil, overlap, window
 
 STRIP = 2**15  # pixels of a strip of rows whose windows are worked out at one time: they stay in the processor's cache
@@ -221,13 +221,15 @@ def matte(
     eps: float = 1e-7,
     radius: int = 1,
     confidence: float = 100.0,
+    solver: str = "auto",
     device: str | torch.device | None = None,
 ) -> Tensor:
     """How much of each pixel is foreground, from a few that are marked: α (1, 1, H, W) in [0, 1], float32.
 
     α minimises αᵀLα + c Σ_{i marked} (α_i − s_i)², so (L + c·D_s) α = c·D_s s. `scribbles` (H, W) or (1, 1, H, W) is
-    1 on foreground, 0 on background, anything else (½, NaN) where it is not known. Raises ValueError where one of the
-    two is not marked, and for sizes that do not go together. Source: Levin, Lischinski & Weiss 2008.
+    1 on foreground, 0 on background, anything else (½, NaN) where it is not known. `solver`: as in `graph.solve`.
+    Raises ValueError where one of the two is not marked, and for sizes that do not go together. Source: Levin et al.
+    2008.
     """
     marks = torch.as_tensor(scribbles)
     image = picture(image, argument="image")
@@ -248,7 +250,7 @@ def matte(
     if not (front.any() and back.any()):
         raise ValueError(f"scribbles: {int(front.sum())} pixels marked 1, {int(back.sum())} marked 0; both need some")
     laplacian.centre().add_(confidence * (front | back))
-    found = Dissection(laplacian).solve(confidence * front.double().flatten())
+    found = solve(laplacian, confidence * front.double().flatten(), solver)
     return found.view(1, 1, *size).clamp(0, 1).float().to(image.device)
 
 

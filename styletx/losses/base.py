@@ -49,6 +49,13 @@ class Loss:
         """The target for the next steps, given the features as they are now."""
         return target
 
+    def scaled(self, factor: Callable[[int, int], float]) -> "Loss":
+        """This loss times a factor of the numbers of channels and of positions: another paper's normalisation.
+
+        For a loss that is a statistic and a distance, and no more.
+        """
+        return Scaled(self.statistic, self.distance, self.name, self.aligned, factor=factor)
+
     def __call__(
         self,
         features: Tensor,
@@ -57,3 +64,15 @@ class Loss:
         reference_weights: Tensor | None = None,
     ) -> Tensor:
         return self.compare(features, self.prepare(reference, reference_weights), weights)
+
+
+@dataclass(frozen=True)
+class Scaled(Loss):
+    """A loss in other units; `Loss.scaled` makes one."""
+
+    factor: Callable[[int, int], float] = lambda channels, positions: 1.0
+
+    def compare(self, features: Tensor, target: Any, weights: Tensor | None = None) -> Tensor:
+        """The distance times the factor."""
+        channels, positions = features.shape[1], features.shape[-2] * features.shape[-1]
+        return self.factor(channels, positions) * super().compare(features, target, weights)

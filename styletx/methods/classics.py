@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ..images import check_size, fit_size, resize
-from ..samples import picture
-from .options import Number, Picture, check_options
+from ..samples import Source, picture
+from .arguments import LongerSide
+from .options import Picture, checked
 
 # Reinhard et al. 2001, Eq. 4 and 6: RGB to LMS cones, and log LMS to lαβ.
 RGB_TO_LMS = torch.tensor([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]]).double()
@@ -35,11 +36,12 @@ def _mix(matrix: Tensor, image: Tensor) -> Tensor:
     return torch.einsum("ij,bjhw->bihw", matrix.to(image), image)
 
 
+@checked
 def reinhard(
-    content: Annotated[str | Tensor, Picture("the photograph to be coloured anew")],
-    style: Annotated[str | Tensor, Picture("the picture to take the colours from")],
+    content: Annotated[Source, Picture("the photograph to be coloured anew")],
+    style: Annotated[Source, Picture("the picture to take the colours from")],
     *,
-    size: Annotated[int, Number(32, 4096, step=32, help="longer side of the result in pixels")] = 512,
+    size: LongerSide = 512,
     device: str | torch.device | None = None,
 ) -> Tensor:
     """Give `content` the colours of `style`: mean and spread of each lαβ channel; a picture (1, 3, H, W) in [0, 1].
@@ -47,7 +49,6 @@ def reinhard(
     x ← (x − μ_c)·σ_s/σ_c + μ_s, channel by channel, in float64 on the CPU (`device` is for the other methods'
     sake). A channel without spread only moves. Raises ValueError for bad pictures. Source: Reinhard et al. 2001.
     """
-    check_options(reinhard, dict(size=size))
     content, style = picture(content, argument="content"), picture(style, argument="style")
     content = resize(content, fit_size(*content.shape[-2:], longer=size))
     mine, theirs = rgb_to_lab(content.cpu()), rgb_to_lab(style.cpu())
@@ -59,7 +60,7 @@ def reinhard(
 
 
 def quilt(
-    texture: str | Tensor,
+    texture: Source,
     size: tuple[int, int] = (256, 256),
     *,
     patch: int = 48,

@@ -15,14 +15,15 @@ from torch import Tensor
 from ..encoders import Encoder, load_encoder
 from ..graph.matting import MattingQuadratic
 from ..images import fit_size, noise_like, resize
-from ..losses import Loss, content_loss, gram_loss, value_range
-from ..objective import Energy, Match, Objective
-from ..samples import picture
+from ..losses import content_loss, gram_loss, value_range
+from ..objective import Energy, Layers, Match, Objective
+from ..samples import Source, picture
 from ..segments import cluster, semantic, without_orphans
 from ..synthesis import Run, synthesize
+from .arguments import ContentWeight, LongerSide, Network, Photo, Steps, StylePhoto
 from .control import match_colours, regions
 from .gatys import CONTENT_LAYERS, PAPER_CONTENT_LAYER, RANGE_WEIGHT, STYLE_LAYERS, check_side, paper_encoder
-from .options import Choice, Number, Picture, check_options
+from .options import Choice, Number, Picture, checked
 
 STYLE_WEIGHT = 50.0
 MATTING_WEIGHT = 1e4
@@ -33,44 +34,40 @@ PAPER_EPS = 1e-7
 FLOOR = 1e-8  # a content without any contrast has nothing to be measured by
 PAPER_SCALE = 255 * 0.226  # Caffe's VGG-19 sees 0 … 255, torchvision's the same divided by this: so do its features
 
-Photo = Annotated[str | Tensor, Picture("the photograph to be changed")]
-StylePhoto = Annotated[str | Tensor, Picture("the photograph to take the light and the colours from")]
 
-
+@checked
 def deep_photo(
     content: Photo,
     style: StylePhoto,
     *,
-    size: Annotated[int, Number(32, 4096, step=32, help="longer side of the result in pixels")] = 384,
-    steps: Annotated[int, Number(1, 5000, step=10, help="budget of evaluations")] = 200,
+    size: LongerSide = 384,
+    steps: Steps = 200,
     style_weight: Annotated[
         float, Number(0, 1e6, log=True, help="Γ, the weight of the style (relative)")
     ] = STYLE_WEIGHT,
     matting_weight: Annotated[
         float, Number(0, 1e8, log=True, help="λ, the weight of the matting Laplacian (relative)")
     ] = MATTING_WEIGHT,
-    content_weight: Annotated[float, Number(0, 1e6, log=True, help="α, the weight of the content (relative)")] = 1.0,
+    content_weight: ContentWeight = 1.0,
     segments: Annotated[
         str, Choice(("cluster", "semantic", "none"), help="where the segments come from, if no mask is given")
     ] = "cluster",
     count: Annotated[int, Number(2, 16, help="how many segments are clustered")] = 3,
-    mask: Annotated[str | Tensor | None, Picture("segments of the content, one colour for each")] = None,
-    style_mask: Annotated[str | Tensor | None, Picture("the same segments of the style, in the same colours")] = None,
+    mask: Annotated[Source | None, Picture("segments of the content, one colour for each")] = None,
+    style_mask: Annotated[Source | None, Picture("the same segments of the style, in the same colours")] = None,
     start: Annotated[
         str | Tensor, Choice(("matched", "content", "noise"), help="what the optimisation starts from")
     ] = "matched",
-    encoder: Annotated[
-        str | Encoder, Choice(("mini", "vgg19", "vgg16", "vgg19-small"), help="the network that looks")
-    ] = "mini",
+    encoder: Network = "mini",
     recipe: Annotated[str | None, Choice((None, "paper"), help="the authors' own weights (VGG-19 only)")] = None,
     seed: Annotated[int, Number(0, 2**31 - 1, help="seed of the clustering and of a noise start")] = 0,
-    content_layers: str | Iterable[str] | Mapping[str, float] | None = None,
-    style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
+    content_layers: Layers | None = None,
+    style_layers: Layers = STYLE_LAYERS,
     levels: int | Iterable[int] | None = None,
     shares: bool = False,
     keep_detail: bool | None = None,
     device: str | torch.device | None = None,
-) -> Run:
+) -> Run[Tensor]:
     """Give `content` the light and the colours of another photo; a Run whose `finish()` is a picture (1, 3, H, W).
 
     Segments are `mask` and `style_mask` (colour-coded files, or masks (1, K, H, W)), or are found: by clustering deep
@@ -87,11 +84,6 @@ def deep_photo(
     `synthesize`): by default for every start but "noise".
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
-    given = dict(size=size, steps=steps, style_weight=style_weight, matting_weight=matting_weight, seed=seed,
-                 content_weight=content_weight, segments=segments, count=count, recipe=recipe)  # fmt: skip
-    if isinstance(start, str):
-        given["start"] = start
-    check_options(deep_photo, given)
     if not content_weight and not style_weight:
         raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
     content, style = picture(content, argument="content"), picture(style, argument="style")
@@ -162,8 +154,8 @@ def deep_photo_objective(
     style: Tensor,
     masks: FoundMasks = None,
     *,
-    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYERS,
-    style_layers: str | Iterable[str] | Mapping[str, float] = STYLE_LAYERS,
+    content_layers: Layers = CONTENT_LAYERS,
+    style_layers: Layers = STYLE_LAYERS,
     content_weight: float = 1.0,
     style_weight: float = STYLE_WEIGHT,
     matting_weight: float = MATTING_WEIGHT,
@@ -189,8 +181,8 @@ def paper_objective(
     if not isinstance(style_layers, Mapping):
         style_layers = dict.fromkeys([style_layers] if isinstance(style_layers, str) else style_layers, 1.0)
     return Objective(
-        Match(_paper(content_loss, 0), content, content_layers, weight=PAPER_WEIGHTS["content"], name="content"),
-        Match(_paper(gram_loss, 1), style, style_layers, weight=PAPER_WEIGHTS["style"], masks=masks,
+        Match(content_loss.scaled(_paper(0)), content, content_layers, weight=PAPER_WEIGHTS["content"], name="content"),
+        Match(gram_loss.scaled(_paper(1)), style, style_layers, weight=PAPER_WEIGHTS["style"], masks=masks,
               mix=_areas(masks), name="style"),
         Energy(factory=photorealism(content, PAPER_EPS, False, only=final), weight=PAPER_WEIGHTS["matting"],
                name="matting"),
@@ -227,12 +219,6 @@ def _areas(masks: FoundMasks) -> list[float] | None:
     return None if masks is None else masks[0].mean((0, 2, 3)).tolist()
 
 
-def _paper(loss: Loss, power: int) -> Loss:
-    """A loss of features in Caffe's scale; a Gram matrix also divided by the number of channels."""
-
-    class Raw(Loss):
-        def compare(self, features: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-            factor = PAPER_SCALE ** (2 + 2 * power) / features.shape[1] ** (2 * power)
-            return factor * super().compare(features, target, weights)
-
-    return Raw(loss.statistic, loss.distance, loss.name, loss.aligned)
+def _paper(power: int) -> Callable[[int, int], float]:
+    """The factor of a loss of features in Caffe's scale; a Gram matrix is also divided by the number of channels."""
+    return lambda channels, positions: PAPER_SCALE ** (2 + 2 * power) / channels ** (2 * power)

@@ -5,14 +5,14 @@ picture p, position by position; its Gram matrices at five layers are those of t
 Source: Gatys, Ecker & Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from ..encoders import Encoder, load_encoder
-from ..images import fit_size, noise_like, resize
+from ..images import Size, fit_size, noise_like, resize
 from ..losses import (
     CONVENTIONS,
     STYLE_LOSSES,
@@ -24,11 +24,12 @@ from ..losses import (
     value_range,
 )
 from ..memory import check_memory
-from ..objective import Energy, Masks, Match, Objective, View, layer_weights
-from ..samples import picture
+from ..objective import Energy, Layers, Masks, Match, Objective, View, layer_weights
+from ..samples import Source, picture, pictures
 from ..synthesis import Run, synthesize
+from .arguments import Content, ContentWeight, LongerSide, Mask, Mix, Network, Scale, Steps, Style, StyleMask
 from .control import colour_control, regions
-from .options import Choice, Number, Picture, check_options
+from .options import Choice, Number, checked
 from .wct import wct
 
 CONTENT_LAYERS = ("relu3_1", "relu4_2")  # relu4_2 alone, as in the paper, lets faces and windows dissolve
@@ -41,53 +42,44 @@ STYLE_WEIGHT = 50.0
 STROKES = 0.1  # of a deep layer's weight: what its covariance counts beside its Gram matrix
 TV_WEIGHT = 0.1
 RANGE_WEIGHT = 10.0
-
-Content = Annotated[str | Tensor, Picture("the photograph to be painted")]
-Style = Annotated[
-    str | Tensor | Sequence[str | Tensor], Picture("the painting to take the style from, or several", many=True)
-]
+STARTS = ("content", "noise", "style", "wct")
 
 
+@checked
 def gatys(
     content: Content,
     style: Style,
     *,
-    size: Annotated[int, Number(32, 4096, step=32, help="longer side of the result in pixels")] = 512,
-    steps: Annotated[int, Number(1, 5000, step=10, help="budget of evaluations")] = 200,
+    size: LongerSide = 512,
+    steps: Steps = 200,
     style_weight: Annotated[
         float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")
     ] = STYLE_WEIGHT,
-    content_weight: Annotated[float, Number(0, 1e6, log=True, help="α, the weight of the content (relative)")] = 1.0,
+    content_weight: ContentWeight = 1.0,
     tv_weight: Annotated[float, Number(0, 1e4, log=True, help="weight of total variation, against noise")] = TV_WEIGHT,
-    style_scale: Annotated[float, Number(0.1, 4, step=0.1, help="size of the strokes")] = 1.0,
-    mix: Annotated[
-        Sequence[float] | None, Number(0, 1e3, many=True, help="how much of each style, where there are several")
-    ] = None,
-    mask: Annotated[str | Tensor | None, Picture("regions of the content, one colour for each style")] = None,
-    style_mask: Annotated[str | Tensor | None, Picture("regions of the style, in the same colours")] = None,
+    style_scale: Scale = 1.0,
+    mix: Mix = None,
+    mask: Mask = None,
+    style_mask: StyleMask = None,
     keep_colours: Annotated[
         str | None, Choice((None, "luminance", "matched"), help="whether and how the content's colours are kept")
     ] = None,
     loss: Annotated[
         str, Choice((STYLE_LOSS, *STYLE_LOSSES), help="what style is: the loss that compares it")
     ] = STYLE_LOSS,
-    start: Annotated[
-        str | Tensor, Choice(("content", "noise", "style", "wct"), help="what the optimisation starts from")
-    ] = "content",
-    encoder: Annotated[
-        str | Encoder, Choice(("mini", "vgg19", "vgg16", "vgg19-small"), help="the network that looks")
-    ] = "mini",
+    start: Annotated[str | Tensor, Choice(STARTS, help="what the optimisation starts from")] = "content",
+    encoder: Network = "mini",
     pooling: Annotated[str, Choice(("max", "avg"), help="pooling of the encoder")] = "max",
     optimizer: Annotated[str, Choice(("lbfgs", "adam"), help="the optimiser")] = "lbfgs",
     recipe: Annotated[str | None, Choice((None, "paper"), help="the paper's own weights (VGG-19 only)")] = None,
     seed: Annotated[int, Number(0, 2**31 - 1, help="seed of a noise start")] = 0,
-    content_layers: str | Iterable[str] | Mapping[str, float] | None = None,
-    style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
+    content_layers: Layers | None = None,
+    style_layers: Layers | None = None,
     levels: int | Iterable[int] | None = None,
     shares: bool = False,
     keep_detail: bool | None = None,
     device: str | torch.device | None = None,
-) -> Run:
+) -> Run[Tensor]:
     """Paint `content` in the style of `style`; gives a Run whose `finish()` is the picture (1, 3, H, W) in [0, 1].
 
     Weights are relative (see `styletx.objective`): they mean the same at every size and with every encoder.
@@ -105,64 +97,67 @@ def gatys(
     `keep_detail` (see `synthesize`): by default for every start but "noise".
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
-    given = dict(size=size, steps=steps, style_weight=style_weight, content_weight=content_weight, tv_weight=tv_weight,
-                 style_scale=style_scale, loss=loss, pooling=pooling, optimizer=optimizer, recipe=recipe,
-                 seed=seed)  # fmt: skip
-    if isinstance(start, str):
-        given["start"] = start
-    check_options(gatys, given | dict(mix=mix, keep_colours=keep_colours))
     if not content_weight and not style_weight:
         raise ValueError("content_weight, style_weight: both are 0; nothing would be left to optimise")
+    paper = recipe == "paper"
+    if paper:
+        loss = "gram" if loss == STYLE_LOSS else loss
     if content_layers is None:
-        content_layers = PAPER_CONTENT_LAYER if recipe == "paper" else CONTENT_LAYERS
-    if recipe == "paper" and loss == STYLE_LOSS:
-        loss = "gram"
-    parts = style_parts(loss, style_layers)
-    content = picture(content, argument="content")
-    styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
+        content_layers = PAPER_CONTENT_LAYER if paper else CONTENT_LAYERS
+    photo, styles = picture(content, argument="content"), pictures(style, argument="style")
     masks = regions(mask, style_mask, styles, mix)
-    if recipe == "paper" and (loss != "gram" or len(styles) > 1 or masks or keep_colours):
+    if paper and (loss != "gram" or len(styles) > 1 or masks or keep_colours):
         raise ValueError("recipe: the paper's numbers are for Gram matrices of one style everywhere, with its colours")
     if masks and loss == "reshuffle":
         raise ValueError("loss, mask: the reshuffle loss knows no regions; take mrf")
-    styles, view, output = colour_control(keep_colours, content, styles)
-    if recipe == "paper":
+    styles, view, output = colour_control(keep_colours, photo, styles)
+    if paper:
         network = load_encoder(paper_encoder(encoder), pooling="avg", normalised=True, device=device)
-        terms = [
-            Match(_raw(content_loss, "content"), content, content_layers, weight=1.0, name="content"),
-            Match(_raw(gram_loss, "style"), styles[0], parts["style"][1], weight=1e3, scale=style_scale, name="style"),
-        ]
-        objective, start = Objective(*terms, relative=False), "noise" if start == "content" else start
+        objective = paper_objective(photo, styles[0], content_layers, style_layers, style_scale)
+        start = "noise" if isinstance(start, str) and start == "content" else start
         levels = 1 if levels is None else levels
     else:
         network = load_encoder(encoder, pooling=pooling, device=device)
         objective = gatys_objective(
-            content, styles, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
+            photo, styles, content_layers=content_layers, style_layers=style_layers, content_weight=content_weight,
             style_weight=style_weight, tv_weight=tv_weight, style_scale=style_scale, loss=loss, mix=mix, masks=masks,
             view=view,
         )  # fmt: skip
-    check_side(network, "content", content, content_layers, 1)
+    check_side(network, "content", photo, content_layers, 1)
     for one in styles:
-        for part, layers in parts.values():
+        for part, layers in style_parts(loss, style_layers).values():
             check_side(network, "style", one, layers, part.min_positions)
-    size_of = fit_size(*content.shape[-2:], longer=size)
+    size_of = fit_size(*photo.shape[-2:], longer=size)
+    check_memory(network, objective.layers(), size_of)
     if keep_detail is None:
-        keep_detail = start != "noise"
-    if start == "wct":
-        check_memory(network, objective.layers(), size_of)
-        mask, style_mask = masks or (None, None)
-        start = wct(content, styles, size=size, mix=mix, mask=mask, style_mask=style_mask, device=device)
-    elif isinstance(start, str):
-        start = {
-            "content": content,
-            "style": resize(styles[0], size_of),
-            "noise": noise_like(content, seed, size=size_of),
-        }[start]
-    start = resize(picture(start, argument="start"), size_of)
+        keep_detail = not (isinstance(start, str) and start == "noise")
+    if isinstance(start, str):
+        first = _start(start, photo, styles, size_of, seed, mix, masks, device)
+    else:
+        first = picture(start, argument="start")
     return synthesize(
-        objective, network, start=start, steps=steps, levels=levels, optimizer=optimizer, shares=shares,
-        keep_detail=keep_detail, output=output, device=device,
+        objective, network, start=resize(first, size_of), steps=steps, levels=levels, optimizer=optimizer,
+        shares=shares, keep_detail=keep_detail, output=output, device=device,
     )  # fmt: skip
+
+
+def _start(
+    name: str,
+    photo: Tensor,
+    styles: list[Tensor],
+    size: Size,
+    seed: int,
+    mix: Sequence[float] | None,
+    masks: Masks | None,
+    device: str | torch.device | None,
+) -> Tensor:
+    """The picture that an optimisation of that start begins with."""
+    if name == "wct":
+        mask, style_mask = masks or (None, None)
+        return wct(photo, styles, size=max(size), mix=mix, mask=mask, style_mask=style_mask, device=device)
+    if name == "noise":
+        return noise_like(photo, seed, size=size)
+    return photo if name == "content" else resize(styles[0], size)
 
 
 def paper_encoder(encoder: str | Encoder) -> str | Encoder:
@@ -172,7 +167,7 @@ def paper_encoder(encoder: str | Encoder) -> str | Encoder:
     return encoder if isinstance(encoder, Encoder) else "vgg19"
 
 
-def check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: int) -> None:
+def check_side(encoder: Encoder, name: str, image: Tensor, layers: Layers, positions: int) -> None:
     """ValueError for a picture with too few pixels to have the features it is asked for."""
     height, width = image.shape[-2:]
     least = max(encoder.smallest(layer, positions) for layer in encoder.check_layers(layers))
@@ -181,7 +176,7 @@ def check_side(encoder: Encoder, name: str, image: Tensor, layers, positions: in
 
 
 def style_parts(
-    loss: str | Loss = STYLE_LOSS, layers: str | Iterable[str] | Mapping[str, float] | None = None
+    loss: str | Loss = STYLE_LOSS, layers: Layers | None = None
 ) -> dict[str, tuple[Loss, dict[str, float]]]:
     """{term: (loss, {layer: weight})}: one term for most losses, "style" and "strokes" for the default.
 
@@ -205,8 +200,8 @@ def gatys_objective(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
     *,
-    content_layers: str | Iterable[str] | Mapping[str, float] = CONTENT_LAYERS,
-    style_layers: str | Iterable[str] | Mapping[str, float] | None = None,
+    content_layers: Layers = CONTENT_LAYERS,
+    style_layers: Layers | None = None,
     content_weight: float = 1.0,
     style_weight: float = STYLE_WEIGHT,
     tv_weight: float = TV_WEIGHT,
@@ -226,9 +221,22 @@ def gatys_objective(
     )
 
 
+def paper_objective(
+    content: Tensor, style: Tensor, content_layers: Layers, style_layers: Layers | None = None, style_scale: float = 1.0
+) -> Objective:
+    """Gatys et al.'s own objective: ½ Σ (F − P)² + 10³ Σ_l w_l Σ (G − A)² / (4N²M²), nothing relative."""
+    content_factor, style_factor = CONVENTIONS["Gatys et al. 2016; Kitov"]
+    layers = layer_weights(STYLE_LAYERS if style_layers is None else style_layers)
+    return Objective(
+        Match(content_loss.scaled(content_factor), content, content_layers, weight=1.0, name="content"),
+        Match(gram_loss.scaled(style_factor), style, layers, weight=1e3, scale=style_scale, name="style"),
+        relative=False,
+    )
+
+
 def reconstruct_content(
-    content: str | Tensor,
-    layers: str | Iterable[str],
+    content: Source,
+    layers: Layers,
     *,
     size: int = 256,
     steps: int = 200,
@@ -236,16 +244,16 @@ def reconstruct_content(
     pooling: str = "max",
     seed: int = 0,
     device: str | torch.device | None = None,
-) -> Run:
+) -> Run[Tensor]:
     """A picture, from noise, with the content's features at `layers` and nothing else asked (Gatys et al., Fig. 1)."""
-    content = picture(content, size)
-    objective = Objective(Match(content_loss, content, layers), Energy(value_range, RANGE_WEIGHT))
-    return _from_noise(objective, content, size, steps, encoder, pooling, seed, device)
+    photo = picture(content, size)
+    objective = Objective(Match(content_loss, photo, layers), Energy(value_range, RANGE_WEIGHT))
+    return _from_noise(objective, photo, size, steps, encoder, pooling, seed, device)
 
 
 def reconstruct_style(
-    style: str | Tensor,
-    layers: str | Iterable[str] = STYLE_LAYERS,
+    style: Source,
+    layers: Layers = STYLE_LAYERS,
     *,
     size: int = 256,
     steps: int = 200,
@@ -253,26 +261,23 @@ def reconstruct_style(
     pooling: str = "max",
     seed: int = 0,
     device: str | torch.device | None = None,
-) -> Run:
+) -> Run[Tensor]:
     """A texture, from noise, with the style's Gram matrices at `layers` (Gatys et al., Fig. 1; 2015)."""
-    style = picture(style, size)
-    objective = Objective(Match(gram_loss, style, layers), Energy(value_range, RANGE_WEIGHT))
-    return _from_noise(objective, style, size, steps, encoder, pooling, seed, device)
+    painting = picture(style, size)
+    objective = Objective(Match(gram_loss, painting, layers), Energy(value_range, RANGE_WEIGHT))
+    return _from_noise(objective, painting, size, steps, encoder, pooling, seed, device)
 
 
-def _from_noise(objective, picture, size, steps, encoder, pooling, seed, device) -> Run:
+def _from_noise(
+    objective: Objective,
+    picture: Tensor,
+    size: int,
+    steps: int,
+    encoder: str | Encoder,
+    pooling: str,
+    seed: int,
+    device: str | torch.device | None,
+) -> Run[Tensor]:
     network = load_encoder(encoder, pooling=pooling, device=device)
     start = noise_like(picture, seed, size=fit_size(*picture.shape[-2:], longer=size))
     return synthesize(objective, network, start=start, steps=steps, device=device)
-
-
-def _raw(loss: Loss, term: str) -> Loss:
-    """A loss in Gatys et al.'s own normalisation, ½ Σ (F − P)² and Σ (G − A)² / (4N²M²)."""
-    factors = dict(zip(("content", "style"), CONVENTIONS["Gatys et al. 2016; Kitov"], strict=True))
-
-    class Raw(Loss):
-        def compare(self, features: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-            channels, positions = features.shape[1], features.shape[-2] * features.shape[-1]
-            return factors[term](channels, positions) * super().compare(features, target, weights)
-
-    return Raw(loss.statistic, loss.distance, loss.name, loss.aligned)

@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..encoders import Encoder, load_encoder
+from ..encoders import DEEP, ENCODERS, Encoder, load_encoder
 from ..images import fit_size, resize
 from ..losses import Loss, alpha_norm, beta_variation
 from ..objective import Energy, Match, Objective
-from ..samples import picture
+from ..samples import Source, picture
 from ..statistics import identity, mean
 from ..synthesis import Run, synthesize
-from .options import Choice, Number, Picture, check_options
+from .arguments import Steps
+from .options import Choice, Number, Picture, checked
 
 LAYERS = ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_4", "relu4_1", "relu4_4", "relu5_1")
 ALPHA_WEIGHT = 1e-3
@@ -65,24 +66,25 @@ class Jitter:
         return replace(self, draw=self.draw + 1)
 
 
+@checked
 def invert(
-    image: Annotated[str | Tensor, Picture("the photograph to be remembered")],
+    image: Annotated[Source, Picture("the photograph to be remembered")],
     *,
     layer: Annotated[str, Choice(LAYERS, help="the layer to invert", open=True)] = "relu3_1",
     size: Annotated[int, Number(32, 2048, step=32, help="longer side of the result in pixels")] = 224,
-    steps: Annotated[int, Number(1, 5000, step=10, help="budget of evaluations")] = 300,
+    steps: Steps = 300,
     code: Annotated[str, Choice(tuple(CODES), help="which part of the code is kept")] = "all",
     alpha_weight: Annotated[float, Number(0, 1e3, log=True, help="λ_α, against values that run away")] = ALPHA_WEIGHT,
     beta_weight: Annotated[float, Number(0, 1e4, log=True, help="λ_β, against noise")] = BETA_WEIGHT,
     beta: Annotated[float, Number(0.5, 4, step=0.5, help="β, the exponent of total variation")] = 2.0,
     jitter: Annotated[int, Number(0, 32, help="pixels that the picture may be moved by while it is sought")] = 0,
     encoder: Annotated[
-        str | Encoder, Choice(("mini", "vgg19", "alexnet", "vgg19-small"), help="the network to invert")
+        str | Encoder, Choice((*DEEP, "alexnet"), help="the network to invert", also=tuple(ENCODERS))
     ] = "mini",
     seed: Annotated[int, Number(0, 2**31 - 1, help="seed of the noise it starts from")] = 0,
     levels: int | None = None,
     device: str | torch.device | None = None,
-) -> Run:
+) -> Run[Tensor]:
     """Seek, from noise, a picture that one layer of a network cannot tell from `image`; gives a Run.
 
     Minimises ‖Φ(x) − Φ₀‖²/‖Φ₀‖² + λ_α R_α(x) + λ_β R_β(x), with R_α the 6-norm and R_β total variation, both per
@@ -90,11 +92,6 @@ def invert(
     Raises ValueError (or a subclass) for a bad argument, at once. Source: Mahendran & Vedaldi 2015, section 2;
     the jitter: Mahendran & Vedaldi 2016, section 4.
     """
-    check_options(
-        invert,
-        dict(layer=layer, size=size, steps=steps, code=code, alpha_weight=alpha_weight, beta_weight=beta_weight,
-             beta=beta, jitter=jitter, seed=seed),
-    )  # fmt: skip
     photo = picture(image, argument="image")
     network = load_encoder(encoder, device=device)
     final = fit_size(*photo.shape[-2:], longer=size)

@@ -1,14 +1,21 @@
 """What a method's argument may be, written once, in its signature: the command line and the panels read it there.
 
+@checked
 def gatys(content, style, *, size: Annotated[int, Number(64, 2048, step=32, help="...")] = 512, ...)
 """
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
+
+from torch import Tensor, nn
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -25,15 +32,16 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values; where `open`, the values are proposals and any other word may be right too."""
+    """One of some values, or of those in `also`, which are not proposed; where `open`, any other word may be right."""
 
     values: tuple
     help: str = ""
     open: bool = False
+    also: tuple = ()
 
     def takes(self, value: Any) -> bool:
         """Is this one of the values, or a word where any may be right?"""
-        return value in self.values or (self.open and isinstance(value, str))
+        return value in self.values or value in self.also or (self.open and isinstance(value, str))
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,29 @@ def options(method: Callable) -> list[Option]:
 def picture_options(method: Callable) -> list[str]:
     """The names of the arguments that are pictures: content, style, ..."""
     return [option.name for option in options(method) if isinstance(option.allowed, Picture)]
+
+
+def checked(method: Callable[P, R]) -> Callable[P, R]:
+    """A method whose annotated arguments are checked before it runs, as `check_options` does.
+
+    A Choice may also be the thing itself (an Encoder, a picture to start from): then the method looks at it.
+    """
+
+    @functools.wraps(method)
+    def call(*arguments: P.args, **keywords: P.kwargs) -> R:
+        try:
+            given = inspect.signature(method).bind(*arguments, **keywords).arguments
+        except TypeError:
+            return method(*arguments, **keywords)  # which says what is missing or unknown
+        things = {o.name for o in options(method) if isinstance(o.allowed, Choice) and _is_thing(given.get(o.name))}
+        check_options(method, {name: value for name, value in given.items() if name not in things})
+        return method(*arguments, **keywords)
+
+    return call
+
+
+def _is_thing(value: Any) -> bool:
+    return isinstance(value, Tensor | nn.Module)
 
 
 def check_options(method: Callable, values: dict[str, Any]) -> None:

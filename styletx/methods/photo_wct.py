@@ -12,20 +12,22 @@ from torch import Tensor
 
 from ..images import fit_size, resize
 from ..networks.decoders import LEVELS, load_pairs
-from ..samples import picture
-from .options import Choice, Number, check_options
-from .smoothing import smooth
-from .wct import Content, Mask, Mix, Scale, Size, Style, StyleMask, one_shot
+from ..samples import picture, pictures
+from .arguments import LongerSide, Mask, Mix, Photo, Scale, Style, StyleMask
+from .options import Choice, Number, checked
+from .smoothing import smoothed
+from .wct import one_shot
 
 PHOTO_LEVELS = LEVELS[3::-1]  # relu4_1 … relu1_1: deeper than the paper nobody goes
 SMOOTHING = ("exact", "fast", "none")
 
 
+@checked
 def photo_wct(
-    content: Content,
+    content: Photo,
     style: Style,
     *,
-    size: Size = 512,
+    size: LongerSide = 512,
     strength: Annotated[float, Number(0, 1, step=0.05, help="α, how much of the style at each level")] = 1.0,
     upsampling: Annotated[str, Choice(("unpool", "nearest"), help="how the decoder goes up")] = "unpool",
     smoothing: Annotated[str, Choice(SMOOTHING, help="what makes the result smooth where the photo is")] = "exact",
@@ -44,17 +46,14 @@ def photo_wct(
     `upsampling="nearest"` is WCT's own decoder, for comparison; `smoothing="fast"` a guided filter. Styles, mix and
     masks as in `wct`. Raises ValueError (or a subclass) for a bad argument, at once. Source: Li et al. 2018, section 3.
     """
-    given = dict(size=size, strength=strength, upsampling=upsampling, smoothing=smoothing, alpha=alpha,
-                 style_scale=style_scale, mix=mix)  # fmt: skip
-    check_options(photo_wct, given)
     photo = picture(content, argument="content")
     photo = resize(photo, fit_size(*photo.shape[-2:], longer=size))
     pairs = load_pairs("mini", PHOTO_LEVELS[:3], upsampling=upsampling, device=device)
     pairs += load_pairs("mini", PHOTO_LEVELS[3], device=device)  # no pooling before relu1_1: nothing to unpool
     made = one_shot(
-        photo, style, pairs, size=size, strength=strength, style_scale=style_scale, mix=mix, mask=mask,
-        style_mask=style_mask,
+        photo, pictures(style, argument="style"), pairs, size=size, strength=strength, style_scale=style_scale,
+        mix=mix, mask=mask, style_mask=style_mask,
     )  # fmt: skip
     if smoothing == "none":
         return made
-    return smooth(made, photo, alpha=alpha, solver="auto" if smoothing == "exact" else "guided", device=device)
+    return smoothed(made, photo, alpha=alpha, solver="auto" if smoothing == "exact" else "guided", device=device)

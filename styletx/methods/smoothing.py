@@ -6,28 +6,27 @@ each channel. The inverse is dense and never formed. Source: Zhou et al. 2004 (R
 2018 (A closed-form solution to photorealistic image stylization), section 3.2.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from scipy import sparse
 from torch import Tensor
 
-from ..checks import check_whole
-from ..devices import free_memory, pick_device
+from ..checks import check_choice
+from ..devices import pick_device
 from ..graph.affinity import colours_of, gaussian_stencil
-from ..graph.conjugate_gradients import NotConverged, Tiles, conjugate_gradients, tile_side
+from ..graph.conjugate_gradients import NotConverged
 from ..graph.matting import affinity_stencil, check_windows, inverse3, matting_stencil
-from ..graph.nested_dissection import Dissection, predict_bytes
+from ..graph.solve import SOLVERS, Solver
 from ..graph.stencil import Stencil
 from ..images import resize
-from ..samples import picture
-from .options import Choice, Number, Picture, check_options
+from ..samples import Source, picture
+from .options import Choice, Number, Picture, checked
 
 __all__ = ["NotConverged", "Smoother", "box_mean", "guided_filter", "objective", "smooth"]
 
 NORMALISE = ("random-walk", "symmetric")
 AFFINITY = ("matting", "gaussian")
-SOLVERS = ("auto", "direct", "cg")
 GUIDED = dict(radius=35, eps=1e-3)  # as in the fast mode of Li et al.'s code
 
 
@@ -40,15 +39,13 @@ class Smoother:
     a constant stays what it is. `affinity`: "matting" (`matting_affinity`, the paper's choice), or "gaussian"
     (`gaussian_affinity`, with `connectivity` and without ε).
 
-    `solver`: "direct" factorises the matrix (float64); "cg" takes less memory, however large the picture: conjugate
-    gradients to a residual of `tolerance`, on tiles of `side` pixels (None: as large as there is room for); "auto" is
-    direct where that takes no more than half of the free memory. Raises ValueError for α outside [0, 1) and for
-    words and sizes that are none, NotConverged (when called) after so many `iterations` of "cg".
+    `solver`, `side`, `tolerance`, `iterations`: as in `graph.solve.Solver`. Raises ValueError for α outside [0, 1) and
+    for an unknown normalisation, affinity or solver, NotConverged (when called) where "cg" does not converge.
     """
 
     def __init__(
         self,
-        content: str | Tensor,
+        content: Tensor,
         *,
         alpha: float = 0.9999,
         normalise: str = "random-walk",
@@ -64,47 +61,31 @@ class Smoother:
     ):
         if not 0 <= alpha < 1:  # False for NaN
             raise ValueError(f"alpha: {alpha}; it must be from 0 to below 1")
-        for name, word, words in (("normalise", normalise, NORMALISE), ("affinity", affinity, AFFINITY),
-                                  ("solver", solver, SOLVERS)):  # fmt: skip
-            if word not in words:
-                raise ValueError(f"{name}: {word!r} is not one of {', '.join(words)}")
-        check_whole("iterations", iterations, 1)
-        if side is not None:
-            check_whole("side", side, 16)
+        check_choice("normalise", normalise, NORMALISE)
+        check_choice("affinity", affinity, AFFINITY)
         device = pick_device(device)
-        content = picture(content, argument="content").to("cpu" if device.type == "mps" else device)
+        content = content.to("cpu" if device.type == "mps" else device)
         self.size, self.alpha, self.normalise = tuple(content.shape[-2:]), alpha, normalise
-        self.tolerance, self.iterations = tolerance, iterations
         if affinity == "matting":
             weights = affinity_stencil(matting_stencil(content, eps, radius), radius)
         else:
             weights = gaussian_stencil(content, connectivity, radius)
         self._root, self.matrix = _system(weights, alpha)
-        device = self.matrix.values.device
-        if solver == "auto":
-            fits = predict_bytes(self.size, self.matrix.reach) <= free_memory(device) / 2
-            solver = "direct" if fits else "cg"
-        self.solver = solver
-        if solver == "direct":
-            self._direct = Dissection(self.matrix)
-            return
-        if side is None:
-            side = tile_side(self.size, self.matrix.reach, free_memory(device) / 2)
         # Beyond that, rounding to single precision may leave the matrix indefinite.
-        self._tiles = Tiles(self.matrix, side, torch.float32 if alpha <= 0.999999 else torch.float64)
+        precision = torch.float32 if alpha <= 0.999999 else torch.float64
+        self._solve = Solver(
+            self.matrix, solver, side=side, tolerance=tolerance, iterations=iterations, precision=precision
+        )
+        self.solver = self._solve.solver
 
     def solve(self, values: Tensor) -> Tensor:
         """The smoothed values, neither clamped nor rounded: (N, k) → (N, k) in float64."""
         right = (1 - self.alpha) * values.to(self.matrix.values.device).double()
         root = self._root.view(-1, 1) if self.normalise == "random-walk" else 1
-        right = right * root
-        if self.solver == "direct":
-            return self._direct.solve(right) / root
-        return conjugate_gradients(self.matrix, right, self._tiles, self.tolerance, self.iterations) / root
+        return self._solve(right * root) / root
 
-    def __call__(self, stylised: str | Tensor) -> Tensor:
+    def __call__(self, stylised: Tensor) -> Tensor:
         """The smoothed picture, (1, 3, H, W) in [0, 1], float32; ValueError for one of another size."""
-        stylised = picture(stylised, argument="stylised")
         if tuple(stylised.shape[-2:]) != self.size:
             raise ValueError(f"stylised: {tuple(stylised.shape[-2:])}; the content's size is {self.size}")
         found = self.solve(stylised[0].flatten(1).T)
@@ -122,9 +103,10 @@ def _system(weights: Stencil, alpha: float) -> tuple[Tensor, Stencil]:
     return root, matrix
 
 
+@checked
 def smooth(
-    stylised: Annotated[str | Tensor, Picture("the picture to be smoothed, such as PhotoWCT's")],
-    content: Annotated[str | Tensor, Picture("the photograph whose structure it gets back")],
+    stylised: Annotated[Source, Picture("the picture to be smoothed, such as PhotoWCT's")],
+    content: Annotated[Source, Picture("the photograph whose structure it gets back")],
     *,
     alpha: Annotated[
         float, Number(0, 0.999999, step=0.0001, help="how smooth: 0 changes nothing, 0.9999 is the paper's")
@@ -148,14 +130,18 @@ def smooth(
     and ε = 10⁻³ instead. Raises ValueError for a bad argument and for two aspects, and NotConverged. Source: Li et al.
     2018.
     """
-    given = dict(alpha=alpha, normalise=normalise, affinity=affinity, eps=eps, radius=radius,
-                 connectivity=connectivity, solver=solver)  # fmt: skip
-    check_options(smooth, given)
-    stylised, content = picture(stylised, argument="stylised"), picture(content, argument="content")
+    return smoothed(
+        picture(stylised, argument="stylised"), picture(content, argument="content"), alpha=alpha, normalise=normalise,
+        affinity=affinity, eps=eps, radius=radius, connectivity=connectivity, solver=solver, device=device,
+    )  # fmt: skip
+
+
+def smoothed(stylised: Tensor, content: Tensor, *, solver: str = "auto", device=None, **options: Any) -> Tensor:
+    """`smooth` of two pictures (1, 3, H, W) that are there; `options` are a `Smoother`'s."""
     content = _fitted(content, tuple(stylised.shape[-2:]))
     if solver == "guided":
         return guided_filter(stylised.to(pick_device(device)), content, **GUIDED).to(stylised.device)
-    return Smoother(content, **given, device=device)(stylised)
+    return Smoother(content, solver=solver, device=device, **options)(stylised)
 
 
 def _fitted(content: Tensor, size: tuple[int, int]) -> Tensor:

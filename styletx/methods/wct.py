@@ -15,31 +15,24 @@ from torch import Tensor
 from ..encoders import EncoderError
 from ..images import fit_size, resize, resize_mask
 from ..networks.decoders import LEVELS, PAIRS, Pair, load_pairs
-from ..samples import picture
+from ..samples import Source, picture, pictures
 from ..whitening import MAPS, gaussian, region_gaussians, transfer, transfer_regions
+from .arguments import LongerSide, Mask, Mix, Photo, Scale, Style, StyleMask
 from .control import regions
-from .options import Choice, Number, Picture, check_options
+from .options import Choice, Number, checked
 
 ORDERS = ("coarse to fine", "fine to coarse")
 STRIDE = 16  # of relu5_1: pictures are padded to a multiple of it, so that decoding gives their own size back
 
-Content = Annotated[str | Tensor, Picture("the photograph to be restyled")]
-Style = Annotated[
-    str | Tensor | Sequence[str | Tensor], Picture("the picture to take the style from, or several", many=True)
-]
-Size = Annotated[int, Number(32, 4096, step=32, help="longer side of the result in pixels")]
-Mix = Annotated[Sequence[float] | None, Number(0, 1e3, many=True, help="how much of each style, if there are several")]
-Mask = Annotated[str | Tensor | None, Picture("regions of the content, one colour for each style")]
-StyleMask = Annotated[str | Tensor | None, Picture("regions of the style, in the same colours")]
-Scale = Annotated[float, Number(0.1, 4, step=0.1, help="size of the style's patterns")]
 Coder = Annotated[str, Choice(tuple(PAIRS), help="the pairs of encoder and decoder")]
 
 
+@checked
 def wct(
-    content: Content,
+    content: Photo,
     style: Style,
     *,
-    size: Size = 512,
+    size: LongerSide = 512,
     strength: Annotated[float, Number(0, 1, step=0.05, help="α, how much of the style at each level")] = 0.6,
     layer: Annotated[str, Choice(("all", *LEVELS), help="one level only, or all of them")] = "all",
     deepest: Annotated[str, Choice(LEVELS, help="the deepest of all levels")] = "relu5_1",
@@ -61,22 +54,21 @@ def wct(
     for decoding and cropped again. Raises ValueError (or a subclass) for a bad argument, at once. Source: Li et al.
     2017, section 3.
     """
-    given = dict(size=size, strength=strength, layer=layer, deepest=deepest, order=order, how=how,
-                 style_scale=style_scale, mix=mix, encoder=encoder)  # fmt: skip
-    check_options(wct, given)
     layers = [name for name in PAIRS[encoder] if name <= deepest] if layer == "all" else [layer]
     layers = layers[::-1] if order == ORDERS[0] else layers
     return one_shot(
-        content, style, load_pairs(encoder, layers, device=device), size=size, strength=strength, how=how,
-        style_scale=style_scale, mix=mix, mask=mask, style_mask=style_mask,
+        picture(content, argument="content"), pictures(style, argument="style"),
+        load_pairs(encoder, layers, device=device), size=size, strength=strength, how=how, style_scale=style_scale,
+        mix=mix, mask=mask, style_mask=style_mask,
     )  # fmt: skip
 
 
+@checked
 def adain(
-    content: Content,
+    content: Photo,
     style: Style,
     *,
-    size: Size = 512,
+    size: LongerSide = 512,
     strength: Annotated[float, Number(0, 1, step=0.05, help="α, how much of the style")] = 1.0,
     layer: Annotated[str, Choice(LEVELS, help="where mean and spread are exchanged")] = "relu4_1",
     style_scale: Scale = 1.0,
@@ -92,18 +84,17 @@ def adain(
     decoder for this transform; here it is the one that reconstructs. Everything else as in `wct`.
     Source: Huang & Belongie, Arbitrary Style Transfer in Real-Time with Adaptive Instance Normalization, ICCV 2017.
     """
-    given = dict(size=size, strength=strength, layer=layer, style_scale=style_scale, mix=mix, encoder=encoder)
-    check_options(adain, given)
     return one_shot(
-        content, style, load_pairs(encoder, layer, device=device), size=size, strength=strength, how="diagonal",
+        picture(content, argument="content"), pictures(style, argument="style"),
+        load_pairs(encoder, layer, device=device), size=size, strength=strength, how="diagonal",
         style_scale=style_scale, mix=mix, mask=mask, style_mask=style_mask,
     )  # fmt: skip
 
 
 @torch.no_grad()
 def one_shot(
-    content: str | Tensor,
-    style: str | Tensor | Sequence[str | Tensor],
+    content: Tensor,
+    styles: Tensor | Sequence[Tensor],
     pairs: Iterable[Pair],
     *,
     size: int = 512,
@@ -111,8 +102,8 @@ def one_shot(
     how: str = "zca",
     style_scale: float = 1.0,
     mix: Sequence[float] | None = None,
-    mask: str | Tensor | None = None,
-    style_mask: str | Tensor | None = None,
+    mask: Source | None = None,
+    style_mask: Source | None = None,
 ) -> Tensor:
     """Transfer at the layer of every pair, in the order given, each working on what the last has made: (1, 3, H, W).
 
@@ -120,13 +111,12 @@ def one_shot(
     pictures too small for a pair's layer, and for styles, mix and masks that do not go together.
     """
     pairs = list(pairs)
-    image = picture(content, argument="content")
-    styles = [picture(one, argument="style") for one in (style if isinstance(style, list | tuple) else [style])]
+    styles = [styles] if isinstance(styles, Tensor) else styles
     found = regions(mask, style_mask, styles, mix)
-    height, width = fit_size(*image.shape[-2:], longer=size)
+    height, width = fit_size(*content.shape[-2:], longer=size)
     styles = [at_area(one, height * width * style_scale**2) for one in styles]
     device = pairs[0].encoder.device
-    image = padded(resize(image, (height, width))).to(device, torch.float32)
+    image = padded(resize(content, (height, width))).to(device, torch.float32)
     styles = [one.to(device, torch.float32) for one in styles]
     _check_side("content", image, pairs, (height, width))
     for one in styles:

@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from .. import images
 from . import styles
 
 KINDS = {"content": "photo", "style": "painting", "texture": "texture"}
+Source = str | os.PathLike | bytes | Tensor
+"""A picture however it is given: a sample's name, a path, a file's bytes, or an image (1, 3, H, W)."""
 STYLE_SIZE = 512
 """The longer side of a style made here, where no size is asked for."""
 
@@ -109,7 +112,7 @@ def load(name: str | os.PathLike, size: int | None = None) -> Tensor:
     return images.resize(image, size) if size is not None and size < max(image.shape[-2:]) else image
 
 
-def picture(source: str | os.PathLike | bytes | Tensor, size: int | None = None, argument: str = "picture") -> Tensor:
+def picture(source: Source, size: int | None = None, argument: str = "picture") -> Tensor:
     """A picture however it is given: a sample's name, a path, a file's bytes, or an image (1, 3, H, W)."""
     if isinstance(source, bytes):
         return images.read(source, size)
@@ -126,6 +129,12 @@ def picture(source: str | os.PathLike | bytes | Tensor, size: int | None = None,
     source = source if source.dtype == torch.float64 else source.float()
     longer = max(source.shape[-2:])
     return images.resize(source, size) if size is not None and size < longer else source
+
+
+def pictures(source: Source | Sequence[Source], size: int | None = None, argument: str = "picture") -> list[Tensor]:
+    """One or several pictures, however they are given, as a list."""
+    several = source if isinstance(source, list | tuple) else [source]
+    return [picture(one, size, argument) for one in several]
 
 
 def load_or(name: str, fallback: str, size: int | None = None) -> Tensor:

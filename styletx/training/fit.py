@@ -11,7 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..run import Run, Size, Step
+from ..images import Size
+from ..run import Run, Step
 
 
 class Stateful(Protocol):
