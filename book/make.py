@@ -47,7 +47,7 @@ COLAB_CELL = """\
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install -q "styletx @ git+{url}" jupyterquiz"""
+    %pip install -q "styletx-course @ git+{url}" jupyterquiz"""
 
 
 def address() -> str:

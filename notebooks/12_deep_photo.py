@@ -327,7 +327,7 @@ show(rendered, *(heat(x[None] / (K - 1), 0, 1, colours="viridis") for x in (unar
 
 # %% [markdown]
 # With a network at hand, `segments="semantic"` takes SegFormer's labels {cite}`xie2021segformer`
-# (`pip install "styletx[segment]"`, fetched once; its weights are licensed for research only). It knows 150 classes; lake and sea, house and skyscraper are merged, as in the
+# (`pip install transformers`, fetched once; its weights are licensed for research only). It knows 150 classes; lake and sea, house and skyscraper are merged, as in the
 # paper: finer distinctions are noise here.
 
 # %% [markdown] slideshow={"slide_type": "slide"}

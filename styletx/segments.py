@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import scipy
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 from .devices import pick_device
@@ -74,7 +74,7 @@ def _pixels(source: str | os.PathLike | Tensor) -> np.ndarray:
 def _palette(pixels: np.ndarray, argument: str) -> list[np.ndarray]:
     """The colours that cover a part of the picture worth naming, the commonest first."""
     # Only flat places name a label: a blurred edge between two has colours of its own, but no inside.
-    spread = ndimage.maximum_filter(pixels, (3, 3, 1)) - ndimage.minimum_filter(pixels, (3, 3, 1))
+    spread = scipy.ndimage.maximum_filter(pixels, (3, 3, 1)) - scipy.ndimage.minimum_filter(pixels, (3, 3, 1))
     flat = pixels[spread.max(-1) <= NEAR]
     codes, counts = np.unique(flat.astype(int) @ [1 << 16, 1 << 8, 1], return_counts=True)
     colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1)
@@ -176,7 +176,7 @@ def semantic(
 ) -> tuple[list[str], list[Tensor]]:
     """Regions that a segmentation network names: (names, masks (1, K, H, W) of each picture).
 
-    model: a name at huggingface.co (fetched once, with `pip install "styletx[segment]"`), or a loaded model of
+    model: a name at huggingface.co (fetched once, with `pip install transformers`), or a loaded model of
     transformers. Classes that look `alike` are one; what is in no group is "other". The first picture's labels are
     chosen among those the others have, so that none is an orphan; what only the others have is in no region. Raises
     SegmentError where the model cannot be had. Source: Luan et al. 2017, section 3.
@@ -204,7 +204,7 @@ def _segmenter(name: str) -> Callable:
         from transformers import AutoModelForSemanticSegmentation
     except ImportError:
         raise SegmentError(
-            f'model: {name} needs transformers, which is not here; pip install "styletx[segment]", or take cluster'
+            f"model: {name} needs transformers, which is not here; pip install transformers, or take cluster"
         ) from None
     try:
         return AutoModelForSemanticSegmentation.from_pretrained(name)
@@ -234,7 +234,8 @@ def without_orphans(masks: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     stays = kept[masks[0].argmax(0)]
     if not stays.any():
         return torch.ones_like(masks[:, :1]), torch.ones_like(reference[:, :1])
-    rows, columns = ndimage.distance_transform_edt(~stays.cpu().numpy(), return_distances=False, return_indices=True)
+    elsewhere = (~stays).cpu().numpy()
+    rows, columns = scipy.ndimage.distance_transform_edt(elsewhere, return_distances=False, return_indices=True)
     nearest = masks[0].argmax(0).cpu()[torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
     given = F.one_hot(nearest, masks.shape[1]).permute(2, 0, 1)[None].to(masks)
     homeless = masks[:, ~kept].sum(1, keepdim=True)

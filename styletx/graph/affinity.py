@@ -4,9 +4,11 @@ W_ij says how much pixels i and j belong together; D is diagonal with D_ii = Σ_
 matrices are (N, N) for N = H·W pixels, sparse, in float64.
 """
 
+from __future__ import annotations
+
 import numpy as np
+import scipy
 import torch.nn.functional as F
-from scipy import sparse
 from torch import Tensor
 
 from ..checks import check_whole
@@ -17,7 +19,9 @@ from .stencil import Stencil, overlap, window
 FLOOR = 0.01  # least σ: two and a half steps of 1/255, what noise and JPEG leave in a flat place
 
 
-def grid_graph(height: int, width: int, connectivity: int = 4, mask: np.ndarray | None = None) -> sparse.csr_array:
+def grid_graph(
+    height: int, width: int, connectivity: int = 4, mask: np.ndarray | None = None
+) -> scipy.sparse.csr_array:
     """Which pixels are neighbours: 0 or 1, symmetric, (N, N); with a mask (H, W) only its M pixels, (M, M), in order.
 
     `connectivity=4` is scikit-learn's `grid_to_graph(height, width)` without its diagonal (there every pixel is its own
@@ -34,18 +38,18 @@ def grid_graph(height: int, width: int, connectivity: int = 4, mask: np.ndarray 
     mask = np.asarray(mask, bool)
     if mask.shape != (height, width) or not mask.any():
         raise ValueError(f"mask: {mask.shape} with {mask.sum()} pixels; it must be ({height}, {width}) with at least 1")
-    graph = sparse.csr_array(grid_to_graph(height, width, mask=mask, dtype=np.int64))
-    graph = graph - sparse.diags_array(graph.diagonal(), dtype=np.int64)
+    graph = scipy.sparse.csr_array(grid_to_graph(height, width, mask=mask, dtype=np.int64))
+    graph = graph - scipy.sparse.diags_array(graph.diagonal(), dtype=np.int64)
     numbers = np.where(mask, mask.cumsum().reshape(mask.shape) - 1, -1)
     for offset in offsets if connectivity == 8 else ():
         if offset > (0, 0) and 0 not in offset:
             here, there = overlap(offset, (height, width))
             both = (numbers[here] >= 0) & (numbers[there] >= 0)
             pairs = numbers[here][both], numbers[there][both]
-            half = sparse.csr_array((np.ones(both.sum(), np.int64), pairs), shape=graph.shape)
+            half = scipy.sparse.csr_array((np.ones(both.sum(), np.int64), pairs), shape=graph.shape)
             graph = graph + half + half.T
     graph.eliminate_zeros()
-    return sparse.csr_array(graph)
+    return scipy.sparse.csr_array(graph)
 
 
 def _neighbours(connectivity: int) -> list[tuple[int, int]]:
@@ -96,7 +100,7 @@ def gaussian_stencil(
 
 def gaussian_affinity(
     image: Tensor, connectivity: int = 4, radius: int = 1, floor: float = FLOOR, local: str = "both"
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """W_ij = exp(−‖I_i − I_j‖² / (σ_i σ_j)) for neighbours, 0 otherwise: (1, 3, H, W) → (N, N), symmetric.
 
     σ is `local_scale`, of the window with this radius. The slide's denominator is σ_i² alone (`local="i"`): W is then
@@ -106,15 +110,15 @@ def gaussian_affinity(
     return gaussian_stencil(image, connectivity, radius, floor, local).csr()
 
 
-def degree(affinity: sparse.sparray) -> np.ndarray:
+def degree(affinity: scipy.sparse.sparray) -> np.ndarray:
     """D_ii = Σ_j W_ij: (N, N) → (N,)."""
     return np.asarray(affinity.sum(1)).ravel()
 
 
-def normalised(affinity: sparse.sparray) -> sparse.csr_array:
+def normalised(affinity: scipy.sparse.sparray) -> scipy.sparse.csr_array:
     """S = D^-½ W D^-½, (N, N); a pixel without neighbours (D_ii = 0) is its own: S_ii = 1, and it keeps its colour."""
     found = degree(affinity)
     alone = found <= 0
     root = np.where(alone, 0, 1 / np.sqrt(np.where(alone, 1, found)))
-    scaled = sparse.diags_array(root) @ affinity @ sparse.diags_array(root)
-    return sparse.csr_array(scaled + sparse.diags_array(alone.astype(float)))
+    scaled = scipy.sparse.diags_array(root) @ affinity @ scipy.sparse.diags_array(root)
+    return scipy.sparse.csr_array(scaled + scipy.sparse.diags_array(alone.astype(float)))

@@ -4,11 +4,13 @@
 row by row; matrices are (N, N) for N = H·W pixels, sparse, in float64.
 """
 
+from __future__ import annotations
+
 import itertools
 
+import scipy
 import torch
 import torch.nn.functional as F
-from scipy import sparse
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -128,7 +130,7 @@ def _centred(colours: Tensor, radius: int) -> Tensor:
     return found - found.mean(0)
 
 
-def matting_laplacian(image: Tensor, eps: float = 1e-7, radius: int = 1) -> sparse.csr_array:
+def matting_laplacian(image: Tensor, eps: float = 1e-7, radius: int = 1) -> scipy.sparse.csr_array:
     """L_ij = Σ_{k: i,j∈w_k} (δ_ij − (1 + (I_i − μ_k)ᵀ (Σ_k + ε/|w| 1)⁻¹ (I_j − μ_k)) / |w|): (1, 3, H, W) → (N, N).
 
     αᵀLα is small where α is, in each (2r+1)² window, an affine function of the colours. Symmetric, positive
@@ -138,7 +140,9 @@ def matting_laplacian(image: Tensor, eps: float = 1e-7, radius: int = 1) -> spar
     return matting_stencil(image, eps, radius).csr()
 
 
-def matting_affinity(image: Tensor, eps: float = 1e-7, radius: int = 1, diagonal: bool = True) -> sparse.csr_array:
+def matting_affinity(
+    image: Tensor, eps: float = 1e-7, radius: int = 1, diagonal: bool = True
+) -> scipy.sparse.csr_array:
     """The matting Laplacian's affinity, W = D − L: (1, 3, H, W) → (N, N), symmetric, entries may be negative.
 
     With `diagonal`, as in the code of Li et al. 2018, D_ii is the number of windows around pixel i, W_ii = D_ii − L_ii

@@ -7,14 +7,16 @@ shape are eliminated together, so a level of the tree is a few batched Cholesky 
 Source: George 1973 (Nested dissection of a regular finite element mesh); Duff & Reid 1983 (the multifrontal method).
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from .stencil import Stencil
@@ -87,7 +89,7 @@ class _Group:
         found[tuple(pixels.T)] = np.arange(len(pixels))
         return found
 
-    def adopt(self, half: "_Group", first: int, corner: tuple[int, int]) -> None:
+    def adopt(self, half: _Group, first: int, corner: tuple[int, int]) -> None:
         """Note that our regions' halves at `corner` are those of `half` from number `first` on."""
         places = self.places()[tuple((half.boundary + np.array(corner) + self.reach).T)]
         self.halves.append((half, first, list(_runs(places, len(self.separator)))))
@@ -196,7 +198,7 @@ class Dissection:
 
     def __init__(
         self,
-        matrix: Stencil | sparse.sparray | sparse.spmatrix,
+        matrix: Stencil | scipy.sparse.sparray | scipy.sparse.spmatrix,
         size: tuple[int, int] | None = None,
         reach: int = 1,
         device: str | torch.device | None = None,

@@ -1,12 +1,14 @@
 """A sparse matrix on the pixels of a grid, kept by its diagonals."""
 
+from __future__ import annotations
+
 import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
 import torch.nn.functional as F
-from scipy import sparse
 from torch import Tensor
 
 
@@ -37,7 +39,7 @@ class Stencil:
         """The diagonal of the matrix, (H, W), as a view."""
         return self.values[self.offsets.index((0, 0))]
 
-    def scaled(self, rows: Tensor, columns: Tensor) -> "Stencil":
+    def scaled(self, rows: Tensor, columns: Tensor) -> Stencil:
         """diag(rows) · matrix · diag(columns), both (H, W)."""
         values = self.values * rows
         for offset, band in zip(self.offsets, values, strict=True):
@@ -45,7 +47,7 @@ class Stencil:
             band[here] *= columns[there]
         return Stencil(self.offsets, values)
 
-    def csr(self) -> sparse.csr_array:
+    def csr(self) -> scipy.sparse.csr_array:
         """The same matrix as scipy has it, (N, N); couplings within the grid are stored also where they are 0."""
         order = sorted(range(len(self.offsets)), key=self.offsets.__getitem__)
         offsets, source = [self.offsets[k] for k in order], self.values.cpu()
@@ -75,15 +77,17 @@ class Stencil:
                 data[part].view(-1, count)[:, here].unflatten(1, shape[1:]).copy_(values.permute(1, 2, 0))
                 torch.add(numbers[rows, across], jumps[chosen],
                           out=columns[part].view(-1, count)[:, here].unflatten(1, shape[1:]))  # fmt: skip
-        return sparse.csr_array((data.numpy(), columns.numpy(), starts.numpy()), shape=(height * width,) * 2)
+        return scipy.sparse.csr_array((data.numpy(), columns.numpy(), starts.numpy()), shape=(height * width,) * 2)
 
     @classmethod
-    def from_scipy(cls, matrix: sparse.sparray | sparse.spmatrix, size: tuple[int, int], reach: int) -> "Stencil":
+    def from_scipy(
+        cls, matrix: scipy.sparse.sparray | scipy.sparse.spmatrix, size: tuple[int, int], reach: int
+    ) -> Stencil:
         """The stencil of a matrix on a grid of `size`; ValueError where it couples pixels more than `reach` apart."""
         height, width = size
         if matrix.shape != (height * width,) * 2:
             raise ValueError(f"matrix: {matrix.shape}; a grid of {height}×{width} pixels needs {(height * width,) * 2}")
-        entries = sparse.coo_array(matrix)
+        entries = scipy.sparse.coo_array(matrix)
         rows, columns = entries.coords
         dy, dx = columns // width - rows // width, columns % width - rows % width
         far = int(max(np.abs(dy).max(initial=0), np.abs(dx).max(initial=0)))

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+import scipy
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..checks import check_whole
@@ -167,7 +167,7 @@ class Reshuffle(Loss):
         for block in order.split(ASSIGNED):
             mine, theirs = found[:, block], target.patches[:, given[block]]
             cost = mine.square().sum(0)[:, None] + theirs.square().sum(0)[None] - 2 * mine.T @ theirs
-            _, columns = linear_sum_assignment(cost.cpu().double().numpy())
+            _, columns = scipy.optimize.linear_sum_assignment(cost.cpu().double().numpy())
             given[block] = given[block][torch.as_tensor(columns, device=found.device)]
         return _Assigned(target.patches, given, draws)
 

@@ -6,10 +6,12 @@ each channel. The inverse is dense and never formed. Source: Zhou et al. 2004 (R
 2018 (A closed-form solution to photorealistic image stylization), section 3.2.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Any
 
+import scipy
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from ..checks import check_choice
@@ -190,13 +192,13 @@ def box_mean(x: Tensor, radius: int) -> Tensor:
     return x
 
 
-def objective(result: Tensor, stylised: Tensor, affinity: sparse.sparray, alpha: float) -> Tensor:
+def objective(result: Tensor, stylised: Tensor, affinity: scipy.sparse.sparray, alpha: float) -> Tensor:
     """½ Σ_ij W_ij ‖R_i/√D_ii − R_j/√D_jj‖² + (1/α − 1) Σ_i ‖R_i − Y_i‖²: R, Y (N, k) and W (N, N) → a scalar.
 
     The ½ stands before the first sum alone, which takes every pair twice; around both sums, the closed form would not
     be the minimiser. Differentiable; every pixel needs a neighbour. Source: Zhou et al. 2004; Li et al. 2018.
     """
-    entries = sparse.coo_array(affinity)
+    entries = scipy.sparse.coo_array(affinity)
     first, second = (torch.from_numpy(index).long() for index in entries.coords)
     weights = torch.from_numpy(entries.data).to(result)
     scaled = result / torch.zeros(len(result)).to(result).index_add(0, first, weights).sqrt()[:, None]

@@ -5,9 +5,9 @@ is. Good enough for photographs to take a style from; a course that may not show
 """
 
 import numpy as np
+import scipy
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 from ..images import luminance
@@ -40,8 +40,8 @@ def sky(image: Tensor) -> Tensor:
     near = ((1 - gaps / SKY_REACH).clamp(0, 1) * bright).amax(1, keepdim=True)
     smooth = (1 - _blur((image - small).abs().mean(1, keepdim=True), longer / 100) / 0.05).clamp(0, 1)
     likely = (near * smooth)[0, 0].cpu().numpy() > 0.15
-    parts, _ = ndimage.label(likely)
-    joined = ndimage.binary_fill_holes(np.isin(parts, np.setdiff1d(parts[: max(1, len(parts) // 16)], 0)))
+    parts, _ = scipy.ndimage.label(likely)
+    joined = scipy.ndimage.binary_fill_holes(np.isin(parts, np.setdiff1d(parts[: max(1, len(parts) // 16)], 0)))
     return _guided(torch.from_numpy(joined)[None, None].to(image), luminance(image), longer / 50)
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from PIL import Image, ImageDraw
-from scipy import ndimage
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..images import from_array, resize
@@ -32,7 +31,7 @@ def stained_glass(height: int, width: int, rng: np.random.Generator) -> Array:
     radius, angle = 0.036 * np.sqrt(np.arange(1400) + 0.5), np.arange(1400) * 2.39996  # the golden angle
     sites = np.stack([0.42 + radius * np.sin(angle), 0.40 + radius * np.cos(angle)], 1)
     sites += rng.normal(0, 0.006, sites.shape)
-    near, cell = cKDTree(sites).query(np.stack([y, x], -1), k=2)
+    near, cell = scipy.spatial.cKDTree(sites).query(np.stack([y, x], -1), k=2)
     apart = np.linalg.norm(sites[cell[..., 0]] - sites[cell[..., 1]], axis=-1)
     lead = (near[..., 1] ** 2 - near[..., 0] ** 2) / (2 * apart)  # distance to the border between the two
     petals = 0.07 * np.sin(6 * np.arctan2(*(sites - (0.42, 0.40)).T)) + rng.normal(0, 0.045, 1400)
@@ -217,7 +216,7 @@ def brush_strokes(height: int, width: int, rng: np.random.Generator) -> Array:
             ink.line(points, tuple(colour.astype(int).tolist()), brush, joint="curve")
             carve.line(points, int(rng.uniform(60, 230)), brush, joint="curve")
     bristles = _along(rng.uniform(0, 1, (height, width)), flow_y, flow_x, max(2, round(0.016 * side)))
-    thick = ndimage.gaussian_filter(np.asarray(relief, np.float32) / 255, side / 620) * 0.5 + 1.3 * bristles
+    thick = scipy.ndimage.gaussian_filter(np.asarray(relief, np.float32) / 255, side / 620) * 0.5 + 1.3 * bristles
     slope_y, slope_x = np.gradient(thick)
     light = 1 + np.clip((slope_y + slope_x) * -side / 512 * 1.9, -0.35, 0.45)
     return np.asarray(canvas, np.float32) / 255 * light[..., None]
@@ -279,7 +278,7 @@ def _noise(y: Array, x: Array, cells: float, rng: np.random.Generator) -> Array:
     """Smooth noise of about unit variance with `cells` bumps along the unit square, at the places (y, x)."""
     table = rng.normal(0, 1.6, (64, 64)).astype(np.float32)
     places = np.stack([y * cells, x * cells]).astype(np.float32)
-    return ndimage.map_coordinates(table, places, order=3, mode="grid-wrap", prefilter=False)
+    return scipy.ndimage.map_coordinates(table, places, order=3, mode="grid-wrap", prefilter=False)
 
 
 def _rgb(code: str) -> Array:

@@ -11,9 +11,9 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import scipy
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 from torch import Tensor
 
 from ..images import resize, to_array
@@ -223,7 +223,7 @@ class MaskPainter(widgets.VBox):
     def _overlay(self) -> str:
         colours = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in COLOURS])
         mixed = 0.55 * self._pixels + 0.45 * colours[self.labels]
-        inner = ndimage.minimum_filter(self.labels, 3) == ndimage.maximum_filter(self.labels, 3)
+        inner = scipy.ndimage.minimum_filter(self.labels, 3) == scipy.ndimage.maximum_filter(self.labels, 3)
         mixed[~inner] = 255
         shown = Image.fromarray(mixed.round().astype(np.uint8)).resize(
             (2 * mixed.shape[1], 2 * mixed.shape[0]), Image.Resampling.BILINEAR
@@ -239,7 +239,7 @@ class MaskPainter(widgets.VBox):
 
 def _widest(region: np.ndarray) -> tuple[int, int]:
     """The place in a region that is farthest from its border: where its number stands."""
-    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    depth = scipy.ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), depth.shape)
     return int(row), int(column)
 
