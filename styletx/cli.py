@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with a command for each method, and the five that are no methods."""
+    """The parser: a command for each method, then samples, again, demo, doctor and lab."""
     parser = argparse.ArgumentParser(prog="styletx", description="Neural style transfer, on any machine.")
     parser.add_argument("--version", action="version", version=f"styletx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -193,11 +193,9 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _lab(given: argparse.Namespace) -> int:
-    start = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
-    if not start.is_file():
-        raise FileNotFoundError(
-            f"{start}: the lectures are not there; install from a clone: pip install -e '.[course]'"
-        )
+    from .course.lectures import folder
+
+    start = folder() / "00_start_here.ipynb"
     root = start.parents[1]
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     command += [f"--LabApp.default_url=/lab/tree/{start.relative_to(root).as_posix()}", *given.extra]

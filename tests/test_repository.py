@@ -90,14 +90,6 @@ def test_floors_see_every_way_to_import(tmp_path):
     assert part_of(path, tmp_path) == "losses"
 
 
-def test_import_is_light():
-    heavy = ["matplotlib", "ipywidgets", "skimage", "IPython"]
-    code = f"import sys, styletx; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
-
-
 def tracked() -> dict[str, str]:
     """{path: text} of the text files that git tracks or would track."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
