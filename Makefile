@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help course test demo gallery book lint bench clean
+.PHONY: help course test quick demo gallery book lint bench clean
 
 help:  ## what there is
 	@awk -F ':.*##  *' '/^[a-z]+:.*##/ {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ course: $(VENV)/course.stamp  ## install the course and open JupyterLab at its s
 test: $(VENV)/dev.stamp  ## install what tests need and run them
 	$(BIN)/python -m pytest
 
+quick: $(VENV)/dev.stamp  ## the fast tests, in about a minute
+	$(BIN)/python -m pytest -m "not slow" --ignore tests/browser
+
 demo: $(VENV)/course.stamp  ## every method on a real photo, into one HTML gallery
 	$(BIN)/styletx demo
 
@@ -26,8 +29,10 @@ gallery: $(VENV)/course.stamp  ## make the slow tables and strips that lectures 
 book: $(VENV)/dev.stamp  ## build the book strictly, into book/_build/html
 	$(BIN)/python book/make.py build
 
-lint: $(VENV)/dev.stamp  ## ruff
+lint: $(VENV)/dev.stamp  ## style, format and types
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 bench: $(VENV)/dev.stamp  ## speed and memory beside what people would use instead
 	$(BIN)/python -m tests.benchmarks

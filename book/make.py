@@ -27,6 +27,7 @@ import nbformat
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
+import api  # noqa: E402
 from plain import make_plain  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -173,12 +174,23 @@ def forget_stale_outputs(folder: Path) -> None:
         stamp.write_text(digest.hexdigest())
 
 
+def with_note(source: Path) -> str:
+    """A lecture as the book reads it: its last cell says where the names that it imports are described."""
+    notebook = nbformat.reads(make_notebook(source, address(), plain=False), as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell(api.note(api.used(source)), id="in-the-package"))
+    return nbformat.writes(notebook, version=4)
+
+
 def stage(folder: Path) -> None:
     """The book's sources as it reads them: its own pages, and the lectures with their directives.
 
     What has not changed is left alone, so that a second build reads only what has.
     """
-    wanted = {f"notebooks/{s.stem}.ipynb": make_notebook(s, address(), plain=False).encode() for s in sources()}
+    wanted = {f"notebooks/{s.stem}.ipynb": with_note(s).encode() for s in sources()}
+    lectures = {source.stem: source for source in sources()}
+    wanted |= {f"book/api/{name}.md": text.encode() for name, text in api.pages(lectures).items()}
+    contents = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    wanted["toc.yml"] = yaml.safe_dump(api.toc(contents), sort_keys=False).encode()
     for path in [*BOOK.glob("*.md"), *BOOK.glob("*.bib"), *BOOK.glob("_toc.yml"), *BOOK.glob("_static/**/*"),
                  *VENDOR.rglob("*")]:  # fmt: skip
         if path.is_file():
@@ -200,7 +212,7 @@ def build(vendored: bool) -> int:
     (folder / "config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     stage(folder / "source")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book/_build/source"]
-    command += ["--config", "book/_build/config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
+    command += ["--config", "book/_build/config.yml", "--toc", "book/_build/source/toc.yml", "--path-output", "book"]
     status = subprocess.run([*command, "-W", "-n", "--keep-going"], cwd=ROOT).returncode
     for page in (folder / "html" / "_sources" / "notebooks").glob("*.ipynb"):  # what a page's download button gives
         shutil.copy(ROOT / "notebooks" / page.name, page)

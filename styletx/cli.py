@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     parser = build_parser()
-    given, given.extra = parser.parse_known_args(arguments)
+    given, extra = parser.parse_known_args(arguments)
+    given.extra = extra
     if given.extra and given.command != "lab":
         parser.error(f"unrecognized arguments: {' '.join(given.extra)}")
     try:
@@ -128,8 +129,10 @@ def _method(given: argparse.Namespace) -> int:
     return _make(given.command, pictures, _values(method, given), given.output, given.device, not given.quiet)
 
 
-def _make(name: str, pictures: dict, values: dict, output: str, device: str | None, progress: bool = True) -> int:
-    output = images.check_writable(output)
+def _make(
+    name: str, pictures: dict, values: dict, where_to: str | Path, device: str | None, progress: bool = True
+) -> int:
+    output = images.check_writable(where_to)
     inputs = [source for given in pictures.values() for source in (given if isinstance(given, list) else [given])]
     files = [Path(source).expanduser() for source in inputs if source not in samples.names()]
     if any(output.exists() and path.exists() and output.samefile(path) for path in files):

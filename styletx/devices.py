@@ -1,6 +1,7 @@
 """Where a computation runs: chosen automatically, shown to the reader, changed by one argument."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise ValueError(f'device: no device "{device}"; it is one of auto, cpu, cuda, cuda:N, mps') from None
-    present = {
+    present: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
         "cuda": lambda: (chosen.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available,
@@ -62,10 +63,10 @@ def _free_in_container(root: str | Path = "/sys/fs/cgroup") -> float:
 
     Control groups of version 2, else 1; what only caches files can be had back, and counts as free.
     """
-    for limit, used, cached in (("memory.max", "memory.current", "inactive_file"),
+    for most, now, cached in (("memory.max", "memory.current", "inactive_file"),
                                 ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes",
                                  "total_inactive_file")):  # fmt: skip
-        limit, used = Path(root, limit), Path(root, used)
+        limit, used = Path(root, most), Path(root, now)
         try:
             entries = dict(line.split() for line in (limit.parent / "memory.stat").read_text().splitlines())
             return int(limit.read_text()) - int(used.read_text()) + int(entries.get(cached, 0))

@@ -30,13 +30,13 @@ YIQ = (REC601, (0.59590059, -0.27455667, -0.32134392), (0.21153661, -0.52273617,
 _TURNS = dict(
     enumerate(
         (
-            Image.FLIP_LEFT_RIGHT,
-            Image.ROTATE_180,
-            Image.FLIP_TOP_BOTTOM,
-            Image.TRANSPOSE,
-            Image.ROTATE_270,
-            Image.TRANSVERSE,
-            Image.ROTATE_90,
+            Image.Transpose.FLIP_LEFT_RIGHT,
+            Image.Transpose.ROTATE_180,
+            Image.Transpose.FLIP_TOP_BOTTOM,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.ROTATE_270,
+            Image.Transpose.TRANSVERSE,
+            Image.Transpose.ROTATE_90,
         ),
         start=2,
     )
@@ -113,6 +113,11 @@ def check_size(size: int | None) -> None:
         raise ImageError(f"size: {size!r} is no size; give the longer side in pixels, 1 or more")
 
 
+def size_of(image: Tensor) -> Size:
+    """(height, width) of a picture, of masks or of features: (..., H, W)."""
+    return image.shape[-2], image.shape[-1]
+
+
 def fit_size(height: int, width: int, longer: int) -> Size:
     """(height, width) scaled so that the longer side is `longer`, each side at least 1."""
     scale = longer / max(height, width)
@@ -126,16 +131,16 @@ def resize(image: Tensor, size: int | Size) -> Tensor:
     picture's own range because bicubic overshoots at edges. Raises ImageError for a size below 1.
     """
     image = image if image.dtype == torch.float64 else image.float()
-    height, width = image.shape[-2:]
-    target = fit_size(height, width, size) if isinstance(size, Integral) and size > 0 else size
-    if isinstance(target, Integral) or len(target) != 2 or min(target) < 1:
+    height, width = size_of(image)
+    target = fit_size(height, width, size) if isinstance(size, int | Integral) and size > 0 else size
+    if isinstance(target, int | Integral) or len(target) != 2 or min(target) < 1:
         raise ImageError(f"size: {size!r} is no size; give the longer side or (height, width), at least 1")
     low, high = (limit((1, 2, 3), keepdim=True) for limit in (image.detach().amin, image.detach().amax))
     smaller = (min(height, target[0]), min(width, target[1]))
     if smaller != (height, width):
         image = _interpolate(image, smaller, mode="bilinear", antialias=True).clamp(low, high)
-    if tuple(target) != smaller:
-        image = _interpolate(image, tuple(target), mode="bicubic").clamp(low, high)
+    if (target[0], target[1]) != smaller:
+        image = _interpolate(image, (target[0], target[1]), mode="bicubic").clamp(low, high)
     return image
 
 
@@ -145,7 +150,7 @@ def resize_mask(mask: Tensor, size: Size) -> Tensor:
     Exact also for odd ratios: each new pixel is the mean over the rectangle it covers, so a region keeps its
     share of the picture and masks that add up to one still do.
     """
-    rows, columns = (_overlaps(*sides).to(mask.device) for sides in zip(mask.shape[-2:], size, strict=True))
+    rows, columns = (_overlaps(*sides).to(mask.device) for sides in zip(size_of(mask), size, strict=True))
     return (rows @ mask.float() @ columns.T).clamp(0, 1)
 
 
@@ -212,6 +217,7 @@ def show(
     or where the titles are not as many as the pictures.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     arrays = [to_array(one) for image in images for one in (image if image.ndim == 4 else image[None])]
     if not arrays or (titles is not None and len(titles) != len(arrays)):
@@ -225,11 +231,10 @@ def show(
         rows,
         columns,
         squeeze=False,
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01),
         width_ratios=widths,
         figsize=(height * sum(widths), height * rows + above),
     )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for axis in axes.flat:
         axis.axis("off")
     for axis, array, text in zip(axes.flat, arrays, titles or [""] * len(arrays), strict=False):
@@ -270,8 +275,9 @@ def noise_like(image: Tensor, seed: int, size: Size | None = None) -> Tensor:
 
 def _open(path: str | os.PathLike | bytes) -> tuple[Image.Image, str]:
     """The decoded first frame and a name for messages."""
-    what, data = "the uploaded picture", path
-    if not isinstance(path, (bytes, bytearray)):
+    if isinstance(path, (bytes, bytearray)):
+        what, data = "the uploaded picture", path
+    else:
         what = str(path)
         if Path(path).is_dir():
             raise ImageError(f"{what}: is a folder; give a picture file in it")

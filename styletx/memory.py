@@ -9,18 +9,17 @@ from pathlib import Path
 from .devices import free_memory
 from .encoders import Encoder
 
-HISTORY = 12  # pairs of pictures that L-BFGS remembers
 
-
-def predict_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int]) -> int:
-    """Bytes that one evaluation takes at its peak: the features kept for the backward pass, and L-BFGS's history.
+def predict_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int], pictures: int) -> int:
+    """Bytes that one evaluation takes at its peak: the features kept for the backward pass, and as many
+    `pictures` as the optimiser keeps.
 
     Counted per step of the encoder up to the deepest layer: a convolution keeps its (padded) input and its output;
     four fifths as much again for what lives for a moment. Measured against the true peak in the benchmarks: at large
     sizes a little above it, so that a run which may begin can also end.
     """
     height, width = size
-    total = height * width * 3 * (2 * HISTORY + 8)
+    total: float = height * width * 3 * pictures
     deepest = max((encoder.layers.index(layer) for layer in layers), default=0)
     stride, before = 1, 3
     for name in encoder.layers[1 : deepest + 1]:
@@ -29,25 +28,25 @@ def predict_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int
         step, channels = encoder.steps[name], encoder.channels(name)
         padded = before if getattr(step, "padding_mode", "zeros") == "reflect" else 0
         kept = padded * height * width / stride**2
-        size_of = getattr(step, "stride", 1)
-        stride *= size_of[0] if isinstance(size_of, tuple) else size_of
+        jump = getattr(step, "stride", 1)
+        stride *= jump[0] if isinstance(jump, tuple) else jump
         kept += channels * height * width / stride**2 * (3 if name.startswith("pool") else 1)
         total += kept
         before = channels
     return int(4 * 1.8 * total)
 
 
-def check_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int]) -> None:
+def check_memory(encoder: Encoder, layers: Sequence[str], size: tuple[int, int], pictures: int) -> None:
     """MemoryError, naming the size that would fit, where one evaluation would not fit into the device's memory."""
-    needed, free = predict_memory(encoder, layers, size), free_memory(encoder.device)
+    needed, free = predict_memory(encoder, layers, size, pictures), free_memory(encoder.device)
     if needed > free:
-        raise MemoryError(too_large(encoder, layers, size, f"about {needed / 2**30:.1f} GiB needed"))
+        raise MemoryError(too_large(encoder, layers, size, pictures, f"about {needed / 2**30:.1f} GiB needed"))
 
 
-def too_large(encoder: Encoder, layers: Sequence[str], size: tuple[int, int], why: str) -> str:
+def too_large(encoder: Encoder, layers: Sequence[str], size: tuple[int, int], pictures: int, why: str) -> str:
     """The line that says what does not fit, why, and which longer side would."""
     longer, free = max(size), free_memory(encoder.device)
-    per_pixel = predict_memory(encoder, layers, size) / (size[0] * size[1])
+    per_pixel = predict_memory(encoder, layers, size, pictures) / (size[0] * size[1])
     fits = int(longer * math.sqrt(0.9 * free / per_pixel / (size[0] * size[1]))) // 16 * 16
     return (
         f"size: {size[1]}×{size[0]} does not fit into the memory of {encoder.device} with {encoder.name} ({why}, "

@@ -16,12 +16,13 @@ and with any encoder.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .encoders import Encoder, load_encoder
-from .images import resize, resize_mask
+from .images import Size, resize, resize_mask, size_of
 from .losses import Loss
 
 Layers = str | Iterable[str] | Mapping[str, float]
@@ -88,16 +89,22 @@ class Energy:
     Raises ValueError unless one of the two is given.
     """
 
-    function: Callable[[Tensor], Tensor] | None = None
+    function: View | None = None
     weight: float = 1.0
     name: str = ""
-    factory: Callable[[tuple[int, int], torch.device], Callable[[Tensor], Tensor]] | None = None
+    factory: Callable[[Size, torch.device], View] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.function is None) == (self.factory is None):
             raise ValueError(
                 "function, factory: an energy is either a function of pictures or what makes one for a size"
             )
+
+    def at(self, size: Size, device: torch.device) -> View:
+        """The function, for pictures of that size."""
+        function = self.factory(size, device) if self.factory else self.function
+        assert function is not None
+        return function
 
 
 class Objective:
@@ -139,12 +146,16 @@ class Objective:
 
     def smallest(self, encoder: Encoder) -> int:
         """The shortest side of a picture in which every Match that the encoder serves has something to compare."""
-        matches = [term for term in self.terms if isinstance(term, Match) and not isinstance(term.encoder, str)]
-        encoder.check_layers([layer for m in matches if m.encoder is None for layer in m.layer_weights()] or "input")
-        return max((_smallest(m, m.encoder or encoder, (m.view or (None,))[0]) for m in matches), default=1)
+        matches = [
+            (term, term.encoder or encoder)
+            for term in self.terms
+            if isinstance(term, Match) and not isinstance(term.encoder, str)
+        ]
+        encoder.check_layers([layer for m, _ in matches if m.encoder is None for layer in m.layer_weights()] or "input")
+        return max((_smallest(m, network, (m.view or (None,))[0]) for m, network in matches), default=1)
 
     def at(
-        self, size: tuple[int, int], encoder: str | Encoder = "mini", device: str | torch.device | None = None
+        self, size: Size, encoder: str | Encoder = "mini", device: str | torch.device | None = None
     ) -> "BoundObjective":
         """This objective for pictures of `size` (height, width): references and masks resized, targets computed."""
         return BoundObjective(self, size, load_encoder(encoder, device=device))
@@ -160,16 +171,16 @@ def _name_of(term: Match | Energy) -> str:
 class BoundObjective:
     """An objective at one size: `bound(image)` gives {term: weighted scalar}, with one pass through each encoder."""
 
-    def __init__(self, objective: Objective, size: tuple[int, int], encoder: Encoder):
+    def __init__(self, objective: Objective, size: Size, encoder: Encoder):
         self.size = (size[0], size[1])
         self.encoder = encoder
         self.device = encoder.device
         self.energies = [
-            (term.name, term.weight, term.factory(self.size, self.device) if term.factory else term.function)
+            (term.name, term.weight, term.at(self.size, self.device))
             for term in objective.terms
             if isinstance(term, Energy) and term.weight
         ]
-        self.matches = [
+        self.matches: list[_BoundMatch] = [
             _BoundMatch(term, self.size, encoder, objective.relative)
             for term in objective.terms
             if isinstance(term, Match) and term.weight
@@ -185,7 +196,7 @@ class BoundObjective:
 
         batch: the pictures that serve as references by name, (B, 3, H, W). Raises ValueError for one that is missing.
         """
-        seen: dict[tuple, dict[str, Tensor]] = {}
+        seen: dict[tuple[Encoder, View | None], dict[str, Tensor]] = {}
         for encoder, view in dict.fromkeys((bound.encoder, bound.view) for bound in self.matches):
             asked = [b.weights for b in self.matches if (b.encoder, b.view) == (encoder, view)]
             layers = list(dict.fromkeys(layer for weights in asked for layer in weights))
@@ -205,7 +216,8 @@ class BoundObjective:
         """
         moved = [bound for bound in self.matches if _is_due(bound.view, steps) and steps]
         for bound in moved:
-            bound.view = bound.view.update()
+            view: Any = bound.view
+            bound.view = view.update()
         due = [bound for bound in self.matches if _is_due(bound.loss, steps)]
         for bound in due:
             with torch.no_grad():
@@ -252,7 +264,7 @@ class _BoundMatch:
     """A Match with its targets and denominators at one size."""
 
     @torch.no_grad()
-    def __init__(self, match: Match, size: tuple[int, int], encoder: Encoder, relative: bool):
+    def __init__(self, match: Match, size: Size, encoder: Encoder, relative: bool):
         self.match, self.size = match, size
         self.name, self.loss, self.weight = match.name, match.loss, match.weight
         self.entry = match.reference if isinstance(match.reference, str) else None
@@ -269,7 +281,7 @@ class _BoundMatch:
         self.count = regions if self.regional else max(1, len(references))
         self.empty = self._empty()
         self.masks, self.reference_mask = self._masks()
-        self.targets: dict[str, list] = {}
+        self.targets: dict[str, list[Any]] = {}
         self.shares: dict[str, list[float]] = {}
         self.denominators = dict.fromkeys(self.layers, 1.0)
         if references:
@@ -300,7 +312,7 @@ class _BoundMatch:
             )
         device = self.encoder.device
         found = {
-            n: None if mask is None else resize_mask(mask.to(device), (features.shape[-2], features.shape[-1]))
+            n: None if mask is None else resize_mask(mask.to(device), size_of(features))
             for n, features in self.empty.items()
         }
         return found, reference_mask
@@ -314,7 +326,9 @@ class _BoundMatch:
             least = _smallest(self.match, self.encoder, self.reference_view)
             size = (max(round(height * factor), least), max(round(width * factor), least))
         reference = resize(reference, size)
-        return self.encoder(self.reference_view(reference) if self.reference_view else reference, self.layers)
+        seen = self.reference_view(reference) if self.reference_view else reference
+        features: dict[str, Tensor] = self.encoder(seen, self.layers)
+        return features
 
     def _set_targets(self, seen: list[dict[str, Tensor]]) -> None:
         shares = _shares(self.match)[: self.count]
@@ -325,7 +339,7 @@ class _BoundMatch:
                 weights = None
                 if self.reference_mask is not None:
                     chosen = self.reference_mask if self.joint else self.reference_mask[:, k : k + 1]
-                    weights = resize_mask(chosen.to(features.device), (features.shape[-2], features.shape[-1]))
+                    weights = resize_mask(chosen.to(features.device), size_of(features))
                 if self.regional and any(m is not None and float(m.sum()) < 1 for m in (weights, self._mask(layer, k))):
                     self.shares[layer][k] = 0.0  # no feature there is the region's own
                 self.targets[layer].append(self.loss.prepare(features, weights))
@@ -351,4 +365,4 @@ class _BoundMatch:
 
     def __call__(self, features: dict[str, Tensor]) -> Tensor:
         parts = [w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items()]
-        return self.weight * sum(parts, parts[0].new_zeros(()) if parts else 0)
+        return self.weight * sum(parts, next(iter(features.values())).new_zeros(()))

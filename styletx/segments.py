@@ -4,8 +4,8 @@ Masks of K regions are (1, K, H, W) in [0, 1], and add up to 1 at every pixel.
 """
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import scipy
@@ -17,8 +17,8 @@ from .devices import pick_device
 from .encoders import Affine, Encoder, load_encoder
 from .graph.matting import matting_stencil
 from .graph.solve import solve
-from .images import ImageError, fit_size, resize, to_array
-from .samples import picture
+from .images import ImageError, Size, fit_size, resize, size_of, to_array
+from .samples import Source, picture
 
 NEAR = 32  # colours of a mask that are no further apart, in steps of 1/255, are one label
 RARE = 0.002  # a colour on less of the flat places is noise
@@ -44,7 +44,7 @@ class SegmentError(ValueError):
     """A segmentation network that cannot be had, or that finds nothing in common."""
 
 
-def read_masks(*sources: str | os.PathLike | Tensor, argument: str = "mask") -> list[Tensor]:
+def read_masks(*sources: Source, argument: str = "mask") -> list[Tensor]:
     """Colour-coded or grey pictures as masks (1, K, H, W) with common labels, in one order of labels for all of them.
 
     Each colour is a label; the same colour means the same region in every picture. Colours that are nearly the same are
@@ -67,7 +67,7 @@ def read_masks(*sources: str | os.PathLike | Tensor, argument: str = "mask") -> 
     return [_masks(pixels, labels) for pixels in pictures]
 
 
-def _pixels(source: str | os.PathLike | Tensor) -> np.ndarray:
+def _pixels(source: Source) -> np.ndarray:
     return to_array(picture(source, argument="mask")).astype(np.int16)
 
 
@@ -145,20 +145,20 @@ def cluster(
     if count > sum(map(len, clouds)):
         raise ValueError(f"count: {count} regions for {sum(map(len, clouds))} positions of {layer}; take fewer")
     found = KMeans(int(count), n_init=4, random_state=seed).fit_predict(np.concatenate(clouds))
-    return _at_sizes(found, [features.shape[-2:] for features in seen], [p.shape[-2:] for p in pictures], int(count))
+    return _at_sizes(found, [size_of(features) for features in seen], [size_of(p) for p in pictures], int(count))
 
 
-def _at_sizes(found: np.ndarray, small: Sequence, large: Sequence, count: int) -> list[Tensor]:
+def _at_sizes(found: np.ndarray, small: Sequence[Size], large: Sequence[Size], count: int) -> list[Tensor]:
     """Labels of all pictures' positions, one after the other, as masks of each picture."""
     masks, begin = [], 0
     for (height, width), size in zip(small, large, strict=True):
         labels = torch.from_numpy(found[begin : begin + height * width].astype(int)).view(height, width)
         begin += height * width
-        masks.append(from_labels(labels, tuple(size), count))
+        masks.append(from_labels(labels, size, count))
     return masks
 
 
-def from_labels(labels: Tensor, size: tuple[int, int], count: int) -> Tensor:
+def from_labels(labels: Tensor, size: Size, count: int) -> Tensor:
     """Labels (h, w) as masks (1, count, *size): enlarged softly, then each pixel to its strongest region."""
     masks = F.one_hot(labels, count).permute(2, 0, 1)[None].float()
     if tuple(labels.shape) == size:
@@ -181,15 +181,15 @@ def semantic(
     chosen among those the others have, so that none is an orphan; what only the others have is in no region. Raises
     SegmentError where the model cannot be had. Source: Luan et al. 2017, section 3.
     """
-    model = _segmenter(model) if isinstance(model, str) else model
+    network: Any = _segmenter(model) if isinstance(model, str) else model
     device = pick_device(device)
     names = [
-        str(model.config.id2label[k]).split(",")[0].split(";")[0].strip() for k in range(len(model.config.id2label))
+        str(network.config.id2label[k]).split(",")[0].split(";")[0].strip() for k in range(len(network.config.id2label))
     ]
     group_of = {name: group for group, members in alike.items() for name in members}
     groups = list(dict.fromkeys([*alike, "other"]))
     member = torch.tensor([[group_of.get(name, "other") == group for name in names] for group in groups]).float()
-    seen = [_scores(model.to(device).eval(), p, member.to(device), size).cpu() for p in pictures]
+    seen = [_scores(network.to(device).eval(), p, member.to(device), size).cpu() for p in pictures]
     masks = [F.one_hot(scores[0].argmax(0), len(groups)).permute(2, 0, 1)[None].float() for scores in seen]
     there = torch.stack([m.mean((0, 2, 3)) >= PRESENT for m in masks[1:] or masks]).all(0)
     if not there.any():
@@ -216,7 +216,8 @@ def _segmenter(name: str) -> Callable:
 @torch.no_grad()
 def _scores(model: Callable, image: Tensor, member: Tensor, size: int) -> Tensor:
     """The probability of each group at each pixel, (1, groups, H, W)."""
-    small = resize(image, tuple(max(32, round(side / 32) * 32) for side in fit_size(*image.shape[-2:], longer=size)))
+    height, width = (max(32, round(side / 32) * 32) for side in fit_size(*size_of(image), longer=size))
+    small = resize(image, (height, width))
     prepare = Affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     logits = model(pixel_values=prepare(small.cpu()).to(member.device)).logits
     scores = torch.einsum("gn,bnhw->bghw", member, logits.softmax(1))
@@ -268,9 +269,9 @@ def refine(
     `lambda m: prepared.solve(m[0].flatten(1).T).T.reshape(m.shape)` with a `Smoother`. `solver`: see
     `graph.solve.Solver`. Raises ValueError for masks of another size than the picture's, and for c ≤ 0.
     """
-    size = tuple(image.shape[-2:])
-    if tuple(masks.shape[-2:]) != size:
-        raise ValueError(f"masks: {tuple(masks.shape[-2:])} for a picture of {size}; they must have its size")
+    size = size_of(image)
+    if size_of(masks) != size:
+        raise ValueError(f"masks: {size_of(masks)} for a picture of {size}; they must have its size")
     if not (math.isfinite(fidelity) and fidelity > 0):
         raise ValueError(f"fidelity: {fidelity}; it must be a positive number")
     if smoother is None:

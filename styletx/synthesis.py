@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from numbers import Integral
 
@@ -11,17 +11,22 @@ from torch import Tensor
 
 from .devices import is_out_of_memory
 from .encoders import Encoder, load_encoder
-from .images import Size, fit_size, resize
-from .memory import HISTORY, check_memory, too_large
+from .images import Size, fit_size, resize, size_of
+from .memory import check_memory, too_large
 from .objective import BoundObjective, Match, Objective
 from .run import Run, Step
 
 SMALLEST_LEVEL = 112  # longer side in pixels: below it a picture has no strokes left
+HISTORY = 12  # pairs of pictures that L-BFGS remembers
+PICTURES = 2 * HISTORY + 8  # that a run keeps: the pairs, and what it works with
 LINE_SEARCH = 20  # evaluations that one line search may take; PyTorch's default of 1 cuts it off
 FIRST_MOVE = 0.02  # how far L-BFGS's first step moves a pixel on average, before it knows any curvature
 
+# What a line search has tried: the picture, its value and slope (both rescaled), its terms and their shares.
+Trial = tuple[Tensor, Tensor, Tensor, dict[str, Tensor], dict[str, float] | None]
 
-def level_sizes(size: tuple[int, int], levels: int | Sequence[int] | None = None) -> list[tuple[int, int]]:
+
+def level_sizes(size: Size, levels: int | Iterable[int] | None = None) -> list[Size]:
     """The schedule of sizes, coarse to fine: halvings of (height, width) down to about 112 pixels.
 
     `levels`: how many, or their longer sides (the last one must be the picture's own). Raises ValueError else.
@@ -29,14 +34,14 @@ def level_sizes(size: tuple[int, int], levels: int | Sequence[int] | None = None
     longer = max(size)
     if levels is None:
         levels = 1 + max(0, int(math.log2(max(longer, 1) / SMALLEST_LEVEL)))
-    if isinstance(levels, Integral):
+    if isinstance(levels, int | Integral):
         if levels < 1:
             raise ValueError(f"levels: {levels}; a schedule has at least one level")
         levels = [round(longer / 2**k) for k in reversed(range(levels))]
-    levels = list(levels)
-    if not levels or levels[-1] != longer or sorted(set(levels)) != levels or levels[0] < 1:
-        raise ValueError(f"levels: {levels} must grow, and end with the picture's longer side, {longer}")
-    return [fit_size(*size, longer=level) if level != longer else tuple(size) for level in levels]
+    sides = list(levels)
+    if not sides or sides[-1] != longer or sorted(set(sides)) != sides or sides[0] < 1:
+        raise ValueError(f"levels: {sides} must grow, and end with the picture's longer side, {longer}")
+    return [fit_size(*size, longer=side) if side != longer else (size[0], size[1]) for side in sides]
 
 
 def share_budget(total: int, levels: int) -> list[int]:
@@ -57,7 +62,7 @@ def synthesize(
     start: Tensor,
     steps: int = 200,
     size: int | None = None,
-    levels: int | Sequence[int] | None = None,
+    levels: int | Iterable[int] | None = None,
     optimizer: str = "lbfgs",
     rate: float | None = None,
     shares: bool = False,
@@ -91,8 +96,8 @@ def synthesize(
         raise ValueError(f"rate: {rate}; it must be a positive number")
     if objective.batch_entries():
         raise ValueError(f"objective: its references {', '.join(objective.batch_entries())} are entries of a batch")
-    longer = max(start.shape[-2:]) if size is None else size
-    final = fit_size(*start.shape[-2:], longer=longer)
+    longer = max(size_of(start)) if size is None else size
+    final = fit_size(*size_of(start), longer=longer)
     sizes = level_sizes(final, levels)
     encoder = load_encoder(encoder, device=device)
     least = objective.smallest(encoder)
@@ -108,10 +113,15 @@ def synthesize(
     learning = [t.name for t in objective.terms if isinstance(t, Match) and t.loss.learns and t.weight]
     if learning and optimizer == "lbfgs":
         raise ValueError(f"optimizer: {learning[0]} learns while the picture does, so L-BFGS cannot be used; take adam")
-    check_memory(encoder, objective.layers(), final)
+    check_room(objective, encoder, final)
     budget = list(zip(sizes, share_budget(int(steps), len(sizes)), strict=True))
     start = start.detach().to(encoder.device, torch.float32)
     return Run(_Work(objective, encoder, start, budget, optimizer, rate, shares, keep_detail, output))
+
+
+def check_room(objective: Objective, encoder: Encoder, size: Size) -> None:
+    """MemoryError, naming the size that would fit, where the device cannot hold a run at that size."""
+    check_memory(encoder, objective.layers(), size, PICTURES)
 
 
 class _Halt(Exception):
@@ -146,15 +156,15 @@ class _Work:
         image = self.best_at(self.budget[-1][0]).detach().clamp(0, 1)
         return image if self.output is None else self.output(image)
 
-    def best_at(self, size: tuple[int, int]) -> Tensor:
+    def best_at(self, size: Size) -> Tensor:
         """The best picture at another size; where detail is kept, the start with what has changed."""
         problem = self.problem  # read once: another thread may be a level further in a moment
         if problem is None or not self.keep_detail:
             return resize(self.start if problem is None else problem.best, size)
         best = problem.best
-        if tuple(best.shape[-2:]) == tuple(size):
+        if size_of(best) == size:
             return best
-        changed = best - resize(self.start, tuple(best.shape[-2:]))
+        changed = best - resize(self.start, size_of(best))
         return resize(self.start, size) + resize(changed, size)
 
     def steps(self) -> Iterator[Step]:
@@ -180,8 +190,8 @@ class _Work:
             if short:  # measured only here, when what was allocated is given back
                 level = problem = None
                 if self.problem is not None:
-                    self.problem.level = None
-                raise MemoryError(too_large(self.encoder, self.objective.layers(), size, "out of memory"))
+                    del self.problem.level
+                raise MemoryError(too_large(self.encoder, self.objective.layers(), size, PICTURES, "out of memory"))
             if self.halt.is_set():
                 return
 
@@ -208,13 +218,13 @@ class _Problem:
         self.lowest, self.best = math.inf, self.x.detach().clone()
         return True
 
-    def evaluate(self) -> Tensor:
-        """The scalar at x, with x.grad set: one evaluation of the budget."""
+    def evaluate(self) -> tuple[Tensor, Tensor]:
+        """The scalar at x and its gradient, which is also x.grad: one evaluation of the budget."""
         if self.work.halt.is_set() or self.work.evaluations >= self.end:
             raise _Halt
         with torch.enable_grad():
             terms = self.level(self.x)
-            total = sum(terms.values())
+            total = sum(terms.values(), self.x.new_zeros(()))
             if self.work.shares:
                 slopes = [
                     torch.autograd.grad(t, self.x, retain_graph=True, allow_unused=True)[0] for t in terms.values()
@@ -222,7 +232,7 @@ class _Problem:
                 slopes = [torch.zeros_like(self.x) if s is None else s for s in slopes]
                 norms = torch.stack([s.norm() for s in slopes])
                 shares = (norms / norms.sum().clamp(min=1e-30)).tolist()
-                slope = sum(slopes)
+                slope = sum(slopes, torch.zeros_like(self.x))
             else:
                 (slope,) = torch.autograd.grad(total, self.x)
         self.work.evaluations += 1
@@ -232,13 +242,13 @@ class _Problem:
             raise FloatingPointError(
                 f"objective: the term {wrong[0]} is not finite after {self.work.evaluations} evaluations"
             )
-        self.x.grad = slope.contiguous()  # a channels_last one would stop L-BFGS, which views it as a vector
+        self.x.grad = slope = slope.contiguous()  # a channels_last one would stop L-BFGS, which views it as a vector
         self.seen, self.terms = self.x.detach().clone(), {name: term.detach() for name, term in terms.items()}
         if self.work.shares:
             self.shares = dict(zip(terms, shares, strict=True))
         if value < self.lowest:
             self.lowest, self.best = value, self.seen
-        return total.detach()
+        return total.detach(), slope
 
     def minimise(self) -> Iterator[None]:
         """Steps of the optimiser until the budget is spent; after a non-finite value once more, from the best."""
@@ -259,27 +269,27 @@ class _Problem:
     def _lbfgs(self) -> Iterator[None]:
         # PyTorch's L-BFGS has absolute tolerances and stalls silently on small losses: they are off, and the scalar
         # is rescaled so that the gradient's mean size is 1 at the start (the picture then does not depend on it).
-        first = self.evaluate()
-        scale = 1 / max(float(self.x.grad.abs().mean()), 1e-30)
-        optimiser = torch.optim.LBFGS(
+        first, slope = self.evaluate()
+        scale = 1 / max(float(slope.abs().mean()), 1e-30)
+        optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
             [self.x], max_iter=1, max_eval=LINE_SEARCH, history_size=HISTORY, line_search_fn="strong_wolfe",
             tolerance_grad=0, tolerance_change=0,
         )  # fmt: skip
         settings = optimiser.param_groups[0]
         settings["lr"] = FIRST_MOVE * self.x.numel()  # the first step is −lr·g/|g|₁
-        trials = [(self.seen, first * scale, self.x.grad * scale, self.terms, self.shares)]
+        trials: list[Trial] = [(self.seen, first * scale, slope * scale, self.terms, self.shares)]
         yield
 
-        def closure() -> Tensor:
+        def closure() -> float:
             # A step begins where the last line search has ended, at one of its trials: not evaluated twice.
             for place, value, slope, _, _ in trials:
                 if torch.equal(place, self.x):
                     self.x.grad = slope
-                    return value
-            value = self.evaluate() * scale
-            self.x.grad.mul_(scale)
-            trials.append((self.seen, value, self.x.grad, self.terms, self.shares))
-            return value
+                    return float(value)
+            value, slope = self.evaluate()
+            value = value * scale
+            trials.append((self.seen, value, slope.mul_(scale), self.terms, self.shares))
+            return float(value)
 
         while self.work.evaluations < self.end:
             spent, place = self.work.evaluations, self.seen
@@ -294,12 +304,11 @@ class _Problem:
             yield
             if self.refresh():
                 before = trials[0][2] if trials else None
-                value = self.evaluate() * scale
-                self.x.grad.mul_(scale)
-                trials = [(self.seen, value, self.x.grad, self.terms, self.shares)]
+                value, slope = self.evaluate()
+                trials = [(self.seen, value * scale, slope.mul_(scale), self.terms, self.shares)]
                 # The next pair of the history is new gradient minus last one: let it be the old objective's, or none.
                 last = optimiser.state[self.x]["prev_flat_grad"]
-                last.add_((self.x.grad - before).flatten()) if before is not None else last.copy_(self.x.grad.flatten())
+                last.add_((slope - before).flatten()) if before is not None else last.copy_(slope.flatten())
 
     def _adam(self) -> Iterator[None]:
         optimiser = torch.optim.Adam([self.x], lr=self.work.rate or 0.02)

@@ -58,9 +58,9 @@ def gaussian(
     if features.ndim != 4 or features.shape[0] != 1:
         raise ValueError(f"features: {tuple(features.shape)}; one picture's are (1, C, H, W)")
     cloud = exact(features[0].flatten(1))
-    if weights is None:
-        share, total = None, cloud.shape[1]
-    else:
+    share: Tensor | None = None
+    total: float = cloud.shape[1]
+    if weights is not None:
         share = exact(weights.to(features.device)).flatten()
         total = float(share.sum())
         share = share / max(total, 1e-12)
@@ -195,8 +195,9 @@ def transfer(
         raise ValueError(f"mix: {shares} for {len(targets)} styles; one number each, at least 0, not all 0")
     source = gaussian(features, weights) if source is None else source
     pairs = [(share / sum(shares), target) for share, target in zip(shares, targets, strict=True)]
-    matrix = sum(share * map_between(source, target, how) for share, target in pairs)
-    shift = sum(share * target.mean for share, target in pairs)
+    nothing = source.mean.new_zeros(())
+    matrix = sum((share * map_between(source, target, how) for share, target in pairs), nothing)
+    shift = sum((share * target.mean for share, target in pairs), nothing)
     # One matrix for all positions, in the features' own precision: decomposing is what needs float64.
     cloud = features[0].flatten(1)
     matrix, shift = (value.to(cloud) for value in (matrix, shift - matrix @ source.mean))

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +40,7 @@ def test_reinhard_on_itself_and_on_nothing():
         reinhard(photo, photo, size=1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * FUZZ, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 99))
 def test_cheapest_path_by_trying_all(rows, columns, seed):
     cost = np.random.default_rng(seed).random((rows, columns))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ def test_a_grey_painting_stays_defined():
     assert torch.allclose(flat.mean((2, 3)), photo.mean((2, 3)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * FUZZ, deadline=None)
 @given(st.integers(0, 999), st.integers(0, 999))
 def test_chroma_is_kept_to_a_255th(first, second):
     result, content = picture(first), picture(second)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from styletx import Match, Objective, load_or, resize, synthesize
+from styletx import Match, Objective, load, resize, synthesize
 from styletx.encoders import WEIGHTS, EncoderError
 from styletx.networks import DepthNetwork, depth_encoder, depth_loss, hub_depth
 from styletx.recipes import depth as recipe
@@ -46,7 +46,7 @@ def test_keeping_depth_is_possible():
     """From another picture the difference of the depth maps falls to a fifth."""
     encoder = depth_encoder(device="cpu")
     image, _ = recipe.example(recipe.FIRST_JUDGED + 1, recipe.textures(held_out=True))
-    start = load_or("starry-night", "stained-glass", size=160)[..., :120, :160]
+    start = load("stained-glass", size=160)[..., :120, :160]
     start = torch.nn.functional.interpolate(start, size=(120, 160))
     objective = Objective(Match(depth_loss, image, "depth", encoder=encoder))
     steps = list(synthesize(objective, "mini", start=start, steps=60, levels=1, device="cpu"))
@@ -55,7 +55,7 @@ def test_keeping_depth_is_possible():
 
 def test_any_size_gives_the_same_map():
     encoder = depth_encoder(device="cpu")
-    image = load_or("kodak-21", "china", size=320)[..., :212, :]
+    image = load("china", size=320)[..., :212, :]
     large, small = encoder(image, "depth")["depth"], encoder(resize(image, 160), "depth")["depth"]
     assert torch.allclose(large, small, atol=1e-4)
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -39,7 +40,7 @@ def test_the_slides_example():
     assert graph.sum(1).reshape(4, 4).tolist() == [[3, 5, 5, 3], [5, 8, 8, 5], [5, 8, 8, 5], [3, 5, 5, 3]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * FUZZ, deadline=None)
 @given(SIZES, st.sampled_from([4, 8]))
 def test_grid_graph_pair_by_pair(size, connectivity):
     graph = grid_graph(*size, connectivity)
@@ -47,7 +48,7 @@ def test_grid_graph_pair_by_pair(size, connectivity):
     assert graph.nnz == graph.sum()  # nothing stored that is 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * FUZZ, deadline=None)
 @given(SIZES, st.sampled_from([4, 8]), st.integers(0, 99))
 def test_a_mask_keeps_its_pixels_in_order(size, connectivity, seed):
     mask = np.random.default_rng(seed).random(size) < 0.6
@@ -90,7 +91,7 @@ def scale_written_out(image, radius, floor):
     return found
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20 * FUZZ, deadline=None)
 @given(SIZES, st.integers(1, 3))
 def test_local_scale_is_the_windows_spread(size, radius):
     image = picture(*size)
@@ -98,7 +99,7 @@ def test_local_scale_is_the_windows_spread(size, radius):
     assert np.allclose(found, scale_written_out(image, radius, 0.3), atol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20 * FUZZ, deadline=None)
 @given(SIZES, st.sampled_from([4, 8]))
 def test_gaussian_affinity_pair_by_pair(size, connectivity):
     image = picture(*size)
@@ -142,7 +143,7 @@ def test_normalised_and_its_isolated_pixel():
     assert np.allclose(normalised(sparse.csr_array(uneven)).toarray(), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * FUZZ, deadline=None)
 @given(SIZES, st.integers(1, 3), st.integers(0, 99))
 def test_stencil_is_its_sparse_matrix(size, reach, seed):
     """To scipy and back, products, and scaled rows and columns, against dense matrices."""

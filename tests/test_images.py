@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -304,7 +305,7 @@ def test_arrays_of_each_type_and_shape():
 sides = st.integers(1, 24)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * FUZZ, deadline=None)
 @given(height=sides, width=sides, new_height=sides, new_width=sides, value=st.floats(0, 1))
 def test_resize_has_the_size_keeps_constants_and_the_range(height, width, new_height, new_width, value):
     constant = torch.full((1, 3, height, width), value)
@@ -320,7 +321,7 @@ def test_resize_has_the_size_keeps_constants_and_the_range(height, width, new_he
     assert resized.min() >= 0 and resized.max() <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * FUZZ, deadline=None)
 @given(height=st.integers(1, 5000), width=st.integers(1, 5000), longer=st.integers(1, 2000))
 def test_fit_size_keeps_the_aspect_to_half_a_pixel(height, width, longer):
     h, w = images.fit_size(height, width, longer)
@@ -369,7 +370,7 @@ def test_masks_are_averaged_over_areas_as_computed_by_hand():
     torch.testing.assert_close(images.resize_mask(blocks, (4, 3)), pooled)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * FUZZ, deadline=None)
 @given(height=sides, width=sides, new_height=sides, new_width=sides)
 def test_masks_keep_their_share_and_still_add_up_to_one(height, width, new_height, new_width):
     masks = picture(1, 3, height, width).softmax(1)

@@ -71,8 +71,8 @@ def test_the_colab_cell_asks_for_the_name_that_the_wheel_has(installed):
 
 def test_nobody_is_told_to_install_another_project():
     told = re.compile(r"pip install[^\n]*[\s\"']styletx(?!-course)\b|styletx @ git|styletx\[")
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("book/*.*"), *ROOT.glob("notebooks/*.py"), *ROOT.glob("styletx/**/*.py"),
-                 ROOT / "pyproject.toml", ROOT / "environment.yml"]:  # fmt: skip
+    patterns = ("*.md", "*.toml", "*.yml", "book/*.*", "notebooks/*.py", "styletx/**/*.py")
+    for path in [path for pattern in patterns for path in ROOT.glob(pattern)]:
         assert not told.search(path.read_text(encoding="utf-8")), path
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,7 +115,7 @@ def test_blocks_are_the_dense_sum_forward_and_backward(name, block):
     assert torch.allclose(slope, expected, atol=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * FUZZ, deadline=None)
 @given(
     st.integers(1, 6), st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.integers(0, 99)
 )

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -71,7 +72,7 @@ def test_laplacian_is_pymattings(pymatting, photo, eps, radius):
     assert abs(matting_laplacian(photo, eps, radius) - theirs).max() < 1e-8 * max(1, 1e-7 / eps)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * FUZZ, deadline=None)
 @given(SIZES, st.sampled_from([1e-7, 1e-2]), st.integers(1, 2), st.sampled_from(["noise", "grey", "constant"]))
 def test_laplacian_window_by_window(size, eps, radius, kind):
     """Also where there is no room for a window, and where three colours are one or none: there pymatting is off."""

@@ -12,7 +12,7 @@ from styletx.encoders import WEIGHTS
 from styletx.evaluation import metrics
 from styletx.images import resize
 from styletx.recipes import judge, mini
-from styletx.training import photos
+from styletx.training import photos as training_photos
 from styletx.training.photos import Pictures
 
 # At least these cosines, for the Gram loss and for the loss of covariances.
@@ -142,10 +142,10 @@ def test_the_held_out_are_held_out(tmp_path):
 
     for name in ("starry-night", "my-own"):
         write(torch.rand(1, 3, 140, 150), tmp_path / f"{name}.png")
-    assert set(judge.PAINTINGS) == set(photos.HELD_OUT)
-    assert len(photos.folder_pictures(tmp_path, 192, "test")) == 1
+    assert set(judge.PAINTINGS) == set(training_photos.HELD_OUT)
+    assert len(training_photos.folder_pictures(tmp_path, 192, "test")) == 1
     with pytest.raises(ValueError, match="no .jpg"):
-        photos.folder_pictures(tmp_path / "nothing", 192, "test")
+        training_photos.folder_pictures(tmp_path / "nothing", 192, "test")
 
 
 def test_pair_distances_by_hand():
@@ -169,8 +169,8 @@ def test_size_terms_by_hand():
 def test_collages_hold_four_small_pictures():
     flat = [torch.full((3, 140, 150), value, dtype=torch.uint8) for value in (40, 80, 120, 160, 200)]
     made = Pictures(flat, []).collage_batch(20, torch.Generator().manual_seed(0))
-    half = photos.CROP // 2
-    assert made.shape == (20, 3, photos.CROP, photos.CROP)
+    half = training_photos.CROP // 2
+    assert made.shape == (20, 3, training_photos.CROP, training_photos.CROP)
     quarters = [made[:, :, y : y + half, x : x + half] for y in (0, half) for x in (0, half)]
     assert all(float(q.amax((1, 2, 3)).sub(q.amin((1, 2, 3))).max()) < 1e-6 for q in quarters)
     different = sum(len({round(float(q[k].mean()), 3) for q in quarters}) > 1 for k in range(20))
@@ -258,8 +258,8 @@ def test_factors_fold_into_the_convolutions():
 
 @pytest.fixture(scope="module")
 def pictures(shared_cache):
-    photos = [photos._bytes(load(name), 192) for name in ("china", "flower", "astronaut", "coffee")]
-    return Pictures(photos, [photos._bytes(load(name), 192) for name in ("stained-glass", "waves")])
+    photos = [training_photos._bytes(load(name), 192) for name in ("china", "flower", "astronaut", "coffee")]
+    return Pictures(photos, [training_photos._bytes(load(name), 192) for name in ("stained-glass", "waves")])
 
 
 def test_begins_as_the_small_network(pictures):
@@ -299,7 +299,10 @@ def test_channels_told_apart_are_least_squares(pictures):
 def test_walks_go_down_their_slopes(pictures):
     walks, draw = mini.Walks(pictures, count=6), torch.Generator().manual_seed(0)
     chosen, image, style = walks.visit(4, draw)
-    assert image.shape == style.shape == (4, 3, photos.CROP, photos.CROP) and len(set(chosen.tolist())) == 4
+    assert (
+        image.shape == style.shape == (4, 3, training_photos.CROP, training_photos.CROP)
+        and len(set(chosen.tolist())) == 4
+    )
     slopes = torch.zeros_like(image)
     slopes[0, :, ::2] = 7.0
     walks.state["image"][chosen] = 0.5
@@ -337,7 +340,7 @@ def test_the_decoder_check_tells_what_can_be_decoded(shared_cache):
     blind.steps["conv2_1"].weight.zero_()
     decoder = decoder_check.mirrored(whole, "relu3_1")
     assert decoder(whole(torch.rand(1, 3, 64, 96), "relu3_1")["relu3_1"]).shape == (1, 3, 64, 96)
-    photos = [photos._bytes(load(name), 192) for name in ("china", "coffee", "astronaut")]
+    photos = [training_photos._bytes(load(name), 192) for name in ("china", "coffee", "astronaut")]
     pictures = Pictures(photos, [])
     scores = [decoder_check.decoder_psnr(e, "relu2_1", pictures, steps=60) for e in (whole, blind)]
     assert scores[0] > scores[1] + 1, scores

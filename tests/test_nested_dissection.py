@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -29,7 +30,7 @@ def matrix(height, width, reach, seed=0):
     return stencil
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * FUZZ, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 3), st.integers(0, 99))
 @example(1, 200, 2, 0)
 @example(150, 1, 1, 0)

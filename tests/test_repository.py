@@ -300,15 +300,80 @@ def test_the_book_is_built_from_its_own_copy(make, tmp_path, monkeypatch):
     assert lecture.stat().st_mtime_ns == before and not (tmp_path / "notebooks" / "99_gone.ipynb").exists()
 
 
-def test_address_stands_in_one_place(make):
-    url = make.address()
+def test_address_stands_in_one_place(make, tmp_path, monkeypatch):
+    """Set in a copy, it is in the badge, the settings and each notebook's first cell of code; taken away, nowhere."""
+    url = "https://github.com/someone/course"
+    for name in ("README.md", "book/address.txt", "book/_config.yml", *(f"notebooks/{p.name}" for p in LECTURES[:2])):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.setattr(make, "ROOT", tmp_path)
+    monkeypatch.setattr(make, "ADDRESS", tmp_path / "book" / "address.txt")
+    make.set_address(f"{url}.git/")
+    assert make.address() == url
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "/github/someone/course/blob/main/notebooks/00_start_here.ipynb" in readme
+    assert make.configuration(url, vendored=False)["repository"]["url"] == url
+    for path in LECTURES[:2]:
+        cells = json.loads((tmp_path / "notebooks" / f"{path.stem}.ipynb").read_text(encoding="utf-8"))["cells"]
+        first = next(cell for cell in cells if cell["cell_type"] == "code")
+        assert f"git+{url}" in "".join(first["source"])
+    make.set_address("")
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == make.with_badge(readme, "")
+    assert "repository" not in make.configuration("", vendored=False)
+    for path in LECTURES[:2]:
+        assert url not in (tmp_path / "notebooks" / f"{path.stem}.ipynb").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match="only https://github.com"):
+        make.set_address("https://gitlab.com/a/b")
+
+
+def test_the_address_of_this_clone_is_where_it_belongs(make):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert make.with_badge(readme, url) == readme
-    assert ("repository" in make.configuration(url, vendored=False)) == bool(url)
-    if url:
-        holders = [name for name, text in tracked().items() if url in text]
-        derived = {"book/address.txt", "README.md"}
-        assert [name for name in holders if name not in derived and not name.endswith(".ipynb")] == []
+    assert make.with_badge(readme, make.address()) == readme
+
+
+def test_docstrings_become_pages():
+    """By hand: code stays code, arguments become a list, and no character of the prose means anything."""
+    spec = importlib.util.spec_from_file_location("plain_docstrings", ROOT / "book" / "_ext" / "plain_docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    lines = ["A *word*, |a|·b_ and 2*x.", "More of `name`s.", "", "    x = 1", "", "image: (1, 3, H, W),",
+             "    or two.", "size: a side. `odd"]  # fmt: skip
+    module.process(None, "function", "f", None, None, lines)
+    assert lines == [
+        "A *word*, \\|a\\|·b\\_ and 2\\*x.", "More of ``name``\\ s.", "", "::", "", "    x = 1", "",
+        "- image: (1, 3, H, W),", "  or two.", "- size: a side. \\`odd", "",
+    ]  # fmt: skip
+
+
+def test_every_module_has_a_page_and_knows_its_lectures(make):
+    api = make.api
+    assert {"images", "methods.gatys", "graph.matting", "widgets"} <= set(api.modules())
+    assert not [name for name in api.modules() if name.startswith("recipes")]
+    made = api.pages({path.stem: path for path in LECTURES})
+    assert set(made) == {*api.modules(), "index"}
+    assert "automodule:: styletx.methods.gatys" in made["methods.gatys"] and "03_gatys" in made["methods.gatys"]
+    listed = api.toc({"root": "a", "parts": []})["parts"][0]["chapters"][0]["sections"]
+    assert [entry["file"] for entry in listed] == [f"book/api/{name}" for name in api.modules()]
+
+
+def test_a_lectures_modules_by_hand(make, tmp_path):
+    source = tmp_path / "00_trial.py"
+    source.write_text(
+        "# %% [markdown]\n# from styletx import wct\n\n# %%\n%matplotlib inline\n"
+        "from styletx import gatys, samples\nfrom styletx.graph import matting\nfrom styletx.losses import gram_loss\n"
+    )
+    assert make.api.used(source) == ["graph.matting", "losses", "methods.gatys", "samples"]
+
+
+def test_files_that_contributors_are_sent_to_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| `(.+?)` \|$", text, re.M)
+    assert len(rows) >= 24 and len({change for change, _ in rows}) == len(rows)
+    for _, path in rows:
+        assert (ROOT / path).exists(), path
+    tree = re.search(r"```\nstyletx/\n(.*?)```", text, re.S).group(1)
+    for folder in re.findall(r"(\w+)/", tree):
+        assert (PACKAGE / folder).is_dir() or (ROOT / folder).is_dir(), folder
 
 
 def test_every_chapter_exists(make):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import spsolve
@@ -109,7 +110,7 @@ def test_a_constant_stays_in_the_random_walk_only(photo, affinity):
     assert float((papers - 0.5).abs().max()) > 0.1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25 * FUZZ, deadline=None)
 @given(
     st.integers(1, 12), st.integers(1, 12), st.sampled_from(list(AFFINITIES)), st.sampled_from(["direct", "cg"]),
     st.booleans(), st.sampled_from([0.0, 0.5, 0.9999]),
@@ -187,7 +188,7 @@ def test_pictures_must_go_together(photo, painted):
             guided_filter(painted, photo, **arguments)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25 * FUZZ, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 12))
 def test_box_mean_window_by_window(height, width, radius):
     x = noise(height, width)[0, 0]

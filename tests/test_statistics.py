@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +67,7 @@ def test_weighted_grams_keep_no_copies_of_the_features():
     assert sum(t.numel() for t in kept.values()) <= features.numel() + sum(m.numel() + 256 + 1 for m in masks)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=25 * FUZZ)
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
 def test_gram_is_symmetric_and_positive(channels, height, width):
     matrix = gram(random(1, channels, height, width))[0]

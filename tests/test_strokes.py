@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from styletx import Objective, gram_loss, load_encoder, load_or, resize, synthesize
+from styletx import Objective, gram_loss, load, load_encoder, resize, synthesize
 from styletx.methods.strokes import Shrink, hierarchical_loss, stroke_loss, stroke_weights
 
 LAYERS = ("relu1_1", "relu2_1")
@@ -34,7 +34,7 @@ def test_sizes_that_are_none(arguments):
 
 def test_stroke_loss_by_hand(encoder):
     """Between two sizes: the Gram distances to the style at both of them, each with its weight."""
-    style, image = load_or("starry-night", "mosaic", size=64), load_or("kodak-21", "china", size=64)
+    style, image = load("mosaic", size=64), load("china", size=64)
     style = style[..., :48, :64]
     image = image[..., :40, :64]
     level = Objective(*stroke_loss(style, "relu2_1", math.sqrt(2), weight=6.0), relative=False).at(
@@ -52,7 +52,7 @@ def test_stroke_loss_by_hand(encoder):
 
 
 def test_hierarchical_loss_by_hand(encoder):
-    style, image = load_or("starry-night", "mosaic", size=64)[..., :48, :48], torch.rand(1, 3, 48, 48)
+    style, image = load("mosaic", size=64)[..., :48, :48], torch.rand(1, 3, 48, 48)
     level = Objective(*hierarchical_loss(style, LAYERS, resolutions={1.0: 2.0, 0.5: 1.0}), relative=False)
     found = level.at((48, 48), encoder, device="cpu")(image)
     for k, share in ((1.0, 2.0), (0.5, 1.0)):
@@ -90,7 +90,7 @@ def test_they_fall_and_another_distance_with_them(encoder, make):
     """Minimised alone, each falls to a fifth, and a distance that nobody asked for falls too."""
     from styletx.losses import sliced_wasserstein
 
-    style, photo = load_or("starry-night", "mosaic", size=128), load_or("kodak-21", "china", size=128)
+    style, photo = load("mosaic", size=128), load("china", size=128)
     objective = Objective(*make(style, ("relu1_1", "relu2_1", "relu3_1")))
     steps = list(synthesize(objective, encoder, start=photo, steps=60, levels=1, device="cpu"))
     assert steps[-1].loss < steps[0].loss / 5

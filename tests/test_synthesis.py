@@ -9,7 +9,7 @@ import torch
 from styletx import Energy, Match, Objective, content_loss, gram_loss, load, load_encoder, memory, resize, synthesize
 from styletx import synthesis as module
 from styletx.memory import predict_memory
-from styletx.synthesis import level_sizes, share_budget
+from styletx.synthesis import PICTURES, level_sizes, share_budget
 
 LAYERS = ("relu1_1", "relu2_1")
 
@@ -246,7 +246,7 @@ def test_the_cached_evaluation_equals_a_long_run(photo, mini):
     x = photo.clone().requires_grad_(True)
     scale = 1 / float(torch.autograd.grad(value(x), x)[0].abs().mean())
     optimiser = torch.optim.LBFGS([x], lr=module.FIRST_MOVE * x.numel(), max_iter=1, max_eval=20,
-                                  history_size=memory.HISTORY, line_search_fn="strong_wolfe",
+                                  history_size=module.HISTORY, line_search_fn="strong_wolfe",
                                   tolerance_grad=0, tolerance_change=0)  # fmt: skip
 
     def closure():
@@ -280,13 +280,13 @@ def test_a_notebook_shows_what_is_there_without_computing(objective, mini, photo
 
 
 def test_memory_is_predicted_before_the_run(objective, mini, monkeypatch):
-    small, large = (predict_memory(mini, ["relu5_1"], (s, s)) for s in (128, 256))
+    small, large = (predict_memory(mini, ["relu5_1"], (s, s), PICTURES) for s in (128, 256))
     assert large == pytest.approx(4 * small, rel=0.02)
     monkeypatch.setattr(memory, "free_memory", lambda device: 200 * 2**20)
     with pytest.raises(MemoryError, match=r"a longer side of (\d+) would") as caught:
         synthesize(objective, mini, start=torch.rand(1, 3, 64, 64), size=2048, steps=5)
     fits = int(str(caught.value).split("longer side of ")[1].split()[0])
-    assert predict_memory(mini, objective.layers(), (fits, fits)) < 200 * 2**20
+    assert predict_memory(mini, objective.layers(), (fits, fits), PICTURES) < 200 * 2**20
     synthesize(objective, mini, start=torch.rand(1, 3, 64, 64), size=fits, steps=5)
 
 

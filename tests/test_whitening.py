@@ -4,6 +4,7 @@ import numpy as np
 import ot
 import pytest
 import torch
+from fuzz import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -220,7 +221,7 @@ def test_a_constant_style_gives_a_constant():
     close(made, torch.full_like(made, 3.0), 1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * FUZZ, deadline=None)
 @given(
     channels=st.integers(1, 9),
     sides=st.tuples(*[st.integers(1, 6)] * 4),

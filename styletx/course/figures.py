@@ -47,12 +47,13 @@ def number_grids(*arrays: Tensor, titles: Sequence[str], signs: Sequence[str] = 
     marks: (which array, row, column, height, width, colour) of frames that point something out.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.patches import Rectangle
 
     heights, widths = zip(*(array.shape for array in arrays), strict=True)
     size = (0.5 * sum(widths) + 0.6 * len(arrays), 0.5 * max(heights) + 0.4)
-    figure, axes = plt.subplots(1, len(arrays), width_ratios=widths, squeeze=False, layout="constrained", figsize=size)
-    figure.get_layout_engine().set(wspace=0.12)
+    layout = ConstrainedLayoutEngine(wspace=0.12)
+    figure, axes = plt.subplots(1, len(arrays), width_ratios=widths, squeeze=False, layout=layout, figsize=size)
     for axis, array, title in zip(axes[0], arrays, titles, strict=True):
         spread = 1.6 * max(float(array.abs().max()), 1e-12)
         axis.imshow(array, cmap="RdBu_r", vmin=-spread, vmax=spread)

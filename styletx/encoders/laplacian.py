@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..images import Size, size_of
 from .network import Encoder, EncoderError
 
 
@@ -17,8 +18,9 @@ class Laplacian(Encoder):
     """
 
     LEVELS = 5
+    kernel: Tensor
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("laplacian", {}, nn.Identity(), pooling="none")
         taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
         self.register_buffer("kernel", torch.outer(taps, taps).expand(3, 1, 5, 5).clone())
@@ -38,13 +40,13 @@ class Laplacian(Encoder):
                 break
             padded = F.pad(current, (2, 2, 2, 2), mode="reflect")
             coarse = F.conv2d(padded, self.kernel, stride=2, groups=3)
-            features[f"band{level}"] = current - self.expand(coarse, current.shape[-2:])
+            features[f"band{level}"] = current - self.expand(coarse, size_of(current))
             current = coarse
         features["lowpass"] = current
         return {name: features[name] for name in wanted}
 
     @staticmethod
-    def expand(coarse: Tensor, size: tuple[int, int]) -> Tensor:
+    def expand(coarse: Tensor, size: Size) -> Tensor:
         """A level of the Gaussian pyramid at the size of the next finer one."""
         return F.interpolate(coarse, size=tuple(size), mode="bilinear", align_corners=False)
 

@@ -3,10 +3,13 @@
 import difflib
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..images import size_of
 
 
 class EncoderError(ValueError):
@@ -15,6 +18,9 @@ class EncoderError(ValueError):
 
 class Affine(nn.Module):
     """x → (x − mean) / std, channel by channel: what a network wants to see of a picture in [0, 1]."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Iterable[float], std: Iterable[float]):
         super().__init__()
@@ -47,7 +53,7 @@ class Encoder(nn.Module):
         """The names of all layers, from the picture inwards."""
         return ["input", *self.steps]
 
-    def forward(self, image: Tensor, layers: str | Iterable[str], switches: bool = False) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: str | Iterable[str], switches: bool = False) -> dict[str, Any]:
         """Features of `image` (B, 3, H, W) at `layers`: {name: (B, C, h, w)}, "input" being the picture itself.
 
         With `switches=True` the entry "switches" holds {pool: (indices, input size)} for max-unpooling.
@@ -56,13 +62,13 @@ class Encoder(nn.Module):
         wanted = self.check_layers(layers)
         deepest = max(wanted, key=self.layers.index)
         self.check_size(image, deepest)
-        features = {"input": image} if "input" in wanted else {}
+        features: dict[str, Any] = {"input": image} if "input" in wanted else {}
         if deepest == "input":
             return features
         x, before, pools = self.prepare(image), "input", {}
         for name, step in self.steps.items():
             if switches and isinstance(step, nn.MaxPool2d):
-                size = x.shape[-2:]
+                size = size_of(x)
                 x, indices = F.max_pool2d(
                     x, step.kernel_size, step.stride, step.padding, ceil_mode=step.ceil_mode, return_indices=True
                 )
@@ -140,7 +146,7 @@ class Fire(nn.Module):
     def __init__(self, block: nn.Module):
         super().__init__()
         self.block = block
-        self.out_channels = block.expand1x1.out_channels + block.expand3x3.out_channels
+        self.out_channels = sum(getattr(block, name).out_channels for name in ("expand1x1", "expand3x3"))
         self.kernel_size, self.stride, self.padding = 3, 1, 1
 
     def forward(self, x: Tensor) -> Tensor:
@@ -157,32 +163,36 @@ def normalise(encoder: Encoder, photos: Iterable[Tensor], floor: float = 1e-6) -
     listed in `encoder.dead`. Source: Gatys, Ecker & Bethge 2016, section 2.
     """
     photos = list(photos)
-    convolutions = [name for name, step in encoder.steps.items() if isinstance(step, nn.Conv2d)]
+    convolutions = {name: step for name, step in encoder.steps.items() if isinstance(step, nn.Conv2d)}
     if any(isinstance(step, Fire) for step in encoder.steps.values()):
         raise EncoderError(f"normalised: {encoder.name} has branches; it is for chains (vgg19, vgg16, alexnet, mini)")
     relus = [name.replace("conv", "relu") for name in convolutions]
     runs = [encoder(photo.to(encoder.device), relus) for photo in photos]
     encoder.dead = {}
     before = None
-    for convolution, relu in zip(convolutions, relus, strict=True):
+    for step, relu in zip(convolutions.values(), relus, strict=True):
         count = sum(run[relu][0, 0].numel() for run in runs)
         mean = sum(run[relu].double().sum((0, 2, 3)) for run in runs) / count
         dead = mean <= floor * mean.mean().clamp(min=1e-12)
         if dead.any():
             encoder.dead[relu] = dead.nonzero().flatten().tolist()
         mean = mean.masked_fill(dead, 1.0).float()
-        step = encoder.steps[convolution]
         groups_in = step.weight.shape[1]
         if before is not None:
             step.weight.mul_(before[:groups_in].view(1, -1, 1, 1))
         step.weight.div_(mean.view(-1, 1, 1, 1))
-        step.bias.div_(mean)
+        if step.bias is not None:
+            step.bias.div_(mean)
         before = mean
     return encoder
 
 
 def vgg_steps(
-    channels: Iterable[int], blocks: Iterable[int], pooling: str = "max", padding_mode: str = "zeros", last: str = ""
+    channels: Iterable[int],
+    blocks: Iterable[int],
+    pooling: str = "max",
+    padding_mode: Literal["zeros", "reflect"] = "zeros",
+    last: str = "",
 ) -> dict[str, nn.Module]:
     """VGG's layout as named steps: blocks of 3×3 convolutions with ReLU, a 2×2 pooling after each block.
 
@@ -209,4 +219,5 @@ def pool_step(pooling: str, kernel: int = 2, stride: int = 2, ceil_mode: bool = 
 def _geometry(step: nn.Module) -> tuple[int, int, int]:
     """(kernel, stride, padding) of a step; (1, 1, 0) for what works point by point."""
     values = (getattr(step, "kernel_size", 1), getattr(step, "stride", 1), getattr(step, "padding", 0))
-    return tuple(value[0] if isinstance(value, tuple) else value for value in values)
+    kernel, stride, padding = (value[0] if isinstance(value, tuple) else value for value in values)
+    return kernel, stride, padding

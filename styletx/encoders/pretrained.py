@@ -58,7 +58,7 @@ def load_encoder(
     if normalised:
         normalise(encoder, [samples.load(photo, size=256) for photo in NORMALISATION_PHOTOS])
     # channels_last weights: the same numbers, a tenth of the time less on a CPU.
-    return encoder.to(pick_device(device), memory_format=torch.channels_last)
+    return encoder.to(pick_device(device)).to(memory_format=torch.channels_last)
 
 
 def mini_encoder(pooling: str = "max") -> Encoder:
@@ -126,7 +126,7 @@ def public_encoder(name: str, last: str, pooling: str = "max", weights: str | Pa
     Their first 1×1 convolution makes BGR from 0 to 255 minus its mean of a picture.
     """
     small, level = name == "vgg19-small", int(last[4])
-    channels = (16, 32, 64, 128, 128) if small else (64, 128, 256, 512, 512)
+    channels: tuple[int, ...] = (16, 32, 64, 128, 128) if small else (64, 128, 256, 512, 512)
     if small and level == 1:
         channels = (24,)
     blocks = VGG_BLOCKS["vgg19"][:level]
@@ -159,7 +159,8 @@ def _random(encoder: Encoder) -> Encoder:
         if isinstance(module, nn.Conv2d):
             spread = (2 / module.weight[0].numel()) ** 0.5
             module.weight.copy_(torch.randn(module.weight.shape, generator=generator) * spread)
-            module.bias.zero_()
+            if module.bias is not None:
+                module.bias.zero_()
     return encoder
 
 

@@ -116,7 +116,7 @@ def _phases() -> tuple[Tensor, Tensor, Tensor]:
     phases = noise / noise.abs().clamp(min=1e-12)
     phases[0, 0] = 1  # the mean stays
     shuffled = torch.fft.irfft2(torch.fft.rfft2(dots).abs() * phases, s=(side, side))
-    return tuple(p[None, None] for p in (dots, shuffled, crop))
+    return dots[None, None], shuffled[None, None], crop[None, None]
 
 
 def _hatching() -> tuple[Tensor, Tensor, Tensor]:

@@ -11,7 +11,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from ..encoders import Encoder, Laplacian
-from ..images import luminance, resize
+from ..images import luminance, resize, size_of
 from ..losses import gram_loss
 from ..methods.wct import at_area
 from ..samples import load
@@ -38,7 +38,7 @@ def slope(encoder: Encoder, image: Tensor, style: Tensor, layer: str, statistic:
 @torch.no_grad()
 def gram_ratio(judge: Encoder, result: Tensor, photo: Tensor, style: Tensor, layers: Sequence[str]) -> dict[str, float]:
     """Gram distance of result and style over that of photo and style, at equal areas, per layer of the judge."""
-    photo, style = resize(photo, tuple(result.shape[-2:])), at_area(style, result[0, 0].numel())
+    photo, style = resize(photo, size_of(result)), at_area(style, result[0, 0].numel())
     seen = [judge(picture, layers) for picture in (result, photo, style)]
     return {n: float(gram_loss(seen[0][n], seen[2][n]) / gram_loss(seen[1][n], seen[2][n])) for n in layers}
 
@@ -52,7 +52,7 @@ def patch_ratio(result: Tensor, photo: Tensor, style: Tensor, directions: int = 
     """
     pyramid, generator = Laplacian(), torch.Generator().manual_seed(0)
     bands = [name for name in pyramid.layers if name.startswith("band")]
-    photo, style = resize(photo, tuple(result.shape[-2:])), at_area(style, result[0, 0].numel())
+    photo, style = resize(photo, size_of(result)), at_area(style, result[0, 0].numel())
     seen = [pyramid(picture, bands) for picture in (result, photo, style)]
     axes = torch.randn(directions, 3 * 49, generator=generator)
     axes = axes / axes.norm(dim=1, keepdim=True)
@@ -77,9 +77,9 @@ def nearest_photo(result: Tensor, names: Sequence[str]) -> str:
     mine = _edges(result)
     likeness = {}
     for name in names:
-        theirs = _edges(resize(load(name), tuple(result.shape[-2:])))
+        theirs = _edges(resize(load(name), size_of(result)))
         likeness[name] = structural_similarity(mine, theirs, data_range=1.0)  # one range for all photos
-    return max(likeness, key=likeness.get)
+    return max(likeness, key=likeness.__getitem__)
 
 
 def _edges(image: Tensor) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_whole
+from ..images import size_of
 from ..samples import picture
 from ..whitening import exact
 from .stencil import Stencil, overlap, window
@@ -92,7 +93,7 @@ def gaussian_stencil(
     values = colours.new_zeros(len(offsets), *scale.shape)
     for offset, band in zip(offsets, values, strict=True):
         if offset != (0, 0):
-            here, there = overlap(offset, tuple(scale.shape))
+            here, there = overlap(offset, size_of(scale))
             gap = (colours[:, *here] - colours[:, *there]).square().sum(0)
             band[here] = (-gap / (scale[here] * scale[there if local == "both" else here])).exp()
     return Stencil(tuple(offsets), values)
@@ -105,7 +106,7 @@ def gaussian_affinity(
 
     σ is `local_scale`, of the window with this radius. The slide's denominator is σ_i² alone (`local="i"`): W is then
     not symmetric, so that the closed form is no minimiser, and conjugate gradients do not apply. Raises ValueError for
-    what is none of these. Source: Li et al. 2018, section 3.2; σ_i σ_j: Zelnik-Manor & Perona 2004.
+    another connectivity or `local` and for a radius below 1. Source: Li et al. 2018, section 3.2; σ_i σ_j: Zelnik-Manor & Perona 2004.
     """
     return gaussian_stencil(image, connectivity, radius, floor, local).csr()
 

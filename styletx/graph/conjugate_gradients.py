@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..images import Size, size_of
 from .nested_dissection import Dissection, predict_bytes
 from .stencil import Stencil
 
@@ -36,7 +37,7 @@ def conjugate_gradients(
     It ends when ‖b − Ax‖ ≤ `tolerance`·‖b‖ in every column. matrix and preconditioner are symmetric and positive
     definite. Raises NotConverged after so many iterations. Source: Hestenes & Stiefel 1952.
     """
-    size, wanted = matrix.values.shape[-2:], tolerance * right.norm(dim=0)
+    size, wanted = size_of(matrix.values), tolerance * right.norm(dim=0)
     x, residual, direction, before = torch.zeros_like(right), right.clone(), torch.zeros_like(right), right.new_ones(1)
     for _ in range(iterations):
         if bool((residual.norm(dim=0) <= wanted).all()):
@@ -94,7 +95,7 @@ def _ramp(length: int, side: int | None) -> Tensor:
     return (torch.minimum(places, places.flip(0)) / (2 * ((side or length) // 8) + 1)).clamp(max=1)
 
 
-def tile_side(size: tuple[int, int], reach: int, limit: float) -> int | None:
+def tile_side(size: Size, reach: int, limit: float) -> int | None:
     """The largest tiles (None: the whole picture) that take at most `limit` bytes in single precision, or else 128."""
     for side in (None, 1024, 512, 256):
         (tops, high), (lefts, wide) = (_starts(length, side or length) for length in size)

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from ..checks import check_whole
 from ..devices import pick_device
+from ..images import Size, size_of
 from ..samples import picture
 from .affinity import colours_of
 from .solve import solve
@@ -24,7 +25,7 @@ from .stencil import Stencil, overlap, window
 STRIP = 2**15  # pixels of a strip of rows whose windows are worked out at one time: they stay in the processor's cache
 
 
-def window_counts(size: tuple[int, int], offset: tuple[int, int] = (0, 0), radius: int = 1) -> Tensor:
+def window_counts(size: Size, offset: tuple[int, int] = (0, 0), radius: int = 1) -> Tensor:
     """In how many windows, all of them inside the picture, pixel i lies together with the one at `offset`: (H, W)."""
     sides = []
     for side, jump in zip(size, offset, strict=True):
@@ -99,7 +100,8 @@ def inverse3(matrix: Tensor) -> Tensor:
 
     By Cholesky's factors: cross products over the determinant are wrong where the three colours lie on a line.
     """
-    root, rows = _root(matrix), []
+    root = _root(matrix)
+    rows: list[Tensor] = []
     for i in range(3):
         row = torch.zeros_like(matrix[i])
         row[i] = 1
@@ -156,7 +158,7 @@ def affinity_stencil(laplacian: Stencil, radius: int = 1, diagonal: bool = True)
     """`matting_affinity` by diagonals, from the Laplacian's."""
     affinity = Stencil(laplacian.offsets, -laplacian.values)
     if diagonal:
-        affinity.centre().add_(window_counts(tuple(laplacian.values.shape[-2:]), radius=radius).to(laplacian.values))
+        affinity.centre().add_(window_counts(size_of(laplacian.values), radius=radius).to(laplacian.values))
     else:
         affinity.centre().zero_()
     return affinity
@@ -173,7 +175,7 @@ class MattingQuadratic:
     def __init__(self, image: Tensor, eps: float = 1e-7, radius: int = 1):
         check_windows(eps, radius)
         self.radius, self._colours = radius, colours_of(image)
-        self.size, self._area = tuple(self._colours.shape[-2:]), (2 * radius + 1) ** 2
+        self.size, self._area = size_of(self._colours), (2 * radius + 1) ** 2
         self._counts = window_counts(self.size, radius=radius).to(self._colours)
         if min(self.size) > 2 * radius:
             self._mean = self._sum(self._colours) / self._area
@@ -185,8 +187,8 @@ class MattingQuadratic:
 
     def apply(self, x: Tensor) -> Tensor:
         """L x: (B, C, H, W) → the same."""
-        if tuple(x.shape[-2:]) != self.size:
-            raise ValueError(f"x: {tuple(x.shape[-2:])}; the Laplacian is that of a picture of {self.size}")
+        if size_of(x) != self.size:
+            raise ValueError(f"x: {size_of(x)}; the Laplacian is that of a picture of {self.size}")
         if min(self.size) <= 2 * self.radius:
             return torch.zeros_like(x)
         p = x.to(self._colours.device).double().flatten(0, -3)[:, None]  # device first: MPS has no float64
@@ -237,7 +239,7 @@ def matte(
     """
     marks = torch.as_tensor(scribbles)
     image = picture(image, argument="image")
-    size = tuple(image.shape[-2:])
+    size = size_of(image)
     if tuple(marks.shape) not in (size, (1, 1, *size)):
         raise ValueError(f"scribbles: {tuple(marks.shape)}; the picture's are {size} or {(1, 1, *size)}")
     if min(size) <= 2 * radius:
@@ -265,7 +267,7 @@ def cut_out(image: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
     Raises ValueError for different sizes.
     """
     image, background = picture(image, argument="image"), picture(background, argument="background")
-    sizes = {tuple(x.shape[-2:]) for x in (image, alpha, background)}
+    sizes = {size_of(x) for x in (image, alpha, background)}
     if len(sizes) > 1:
         raise ValueError(f"image, alpha, background: sizes {sorted(sizes)}; they must be one")
     return torch.lerp(background.to(image), image, alpha.to(image)).clamp(0, 1)

@@ -19,6 +19,7 @@ import scipy
 import torch
 from torch import Tensor
 
+from ..images import Size, size_of
 from .stencil import Stencil
 
 LEAF = 72  # pixels of a region that is not cut any more
@@ -44,7 +45,7 @@ def _cut(shape: Shape, reach: int) -> tuple[list[tuple[Shape, tuple[int, int]]],
 
 def _block(y: int, x: int, height: int, width: int) -> np.ndarray:
     """The pixels (n, 2) of a rectangle, along its longer side (so that a part of a strip lies in one piece)."""
-    pixels = np.stack(np.mgrid[y : y + height, x : x + width], -1)
+    pixels = np.stack([*np.mgrid[y : y + height, x : x + width]], -1)
     return (pixels if height >= width else pixels.swapaxes(0, 1)).reshape(-1, 2)
 
 
@@ -72,6 +73,8 @@ def _runs(places: np.ndarray, separator: int) -> Iterator[tuple[slice, slice]]:
 
 class _Group:
     """All regions of one shape at one level: where they lie, what they eliminate, and their part of the factor."""
+
+    update: Tensor  # what is left to the parents, while they need it
 
     def __init__(self, shape: Shape, corners: np.ndarray, reach: int):
         self.shape, self.corners, self.reach, self.cut = shape, corners, reach, _cut(shape, reach)
@@ -159,7 +162,9 @@ class _Group:
 
 def _tree(roots: dict[Shape, np.ndarray], reach: int) -> list[list[_Group]]:
     """The groups by level, from the roots (shape: their corners (n, 2)) to the leaves."""
-    levels, waiting, births = [], {shape: [corners] for shape, corners in roots.items()}, []
+    levels: list[list[_Group]] = []
+    waiting = {shape: [corners] for shape, corners in roots.items()}
+    births: list[tuple[_Group, Shape, int, tuple[int, int]]] = []
     while waiting:
         groups = {shape: _Group(shape, np.concatenate(found), reach) for shape, found in waiting.items()}
         for parent, shape, first, corner in births:
@@ -174,13 +179,13 @@ def _tree(roots: dict[Shape, np.ndarray], reach: int) -> list[list[_Group]]:
     return levels
 
 
-def _roots(size: tuple[int, int], count: int = 1) -> dict[Shape, np.ndarray]:
+def _roots(size: Size, count: int = 1) -> dict[Shape, np.ndarray]:
     """`count` grids, one below the other, that know nothing of each other."""
     height = size[0] // count
     return {(height, size[1], (True,) * 4): np.stack([height * np.arange(count), np.zeros(count, int)], -1)}
 
 
-def predict_bytes(size: tuple[int, int], reach: int, item: int = 8) -> int:
+def predict_bytes(size: Size, reach: int, item: int = 8) -> int:
     """The memory that a Dissection takes at its peak: the factor, and what two levels of the tree hand on."""
     levels = [[group.size() for group in level] for level in _tree(_roots(size), reach)]
     handed = [sum(left for _, left in level) for level in levels]
@@ -199,17 +204,19 @@ class Dissection:
     def __init__(
         self,
         matrix: Stencil | scipy.sparse.sparray | scipy.sparse.spmatrix,
-        size: tuple[int, int] | None = None,
+        size: Size | None = None,
         reach: int = 1,
         device: str | torch.device | None = None,
         dtype: torch.dtype = torch.float64,
         count: int = 1,
     ):
         if not isinstance(matrix, Stencil):
+            if size is None:
+                raise ValueError("size: a matrix of scipy does not say how wide its grid is")
             matrix = Stencil.from_scipy(matrix, size, reach)
         stencil = Stencil(matrix.offsets, matrix.values.to(device=device, dtype=dtype))
         self._like, self._count = stencil.values.new_empty(()), stencil.values[0].numel()
-        self._levels = _tree(_roots(tuple(stencil.values.shape[-2:]), count), stencil.reach)
+        self._levels = _tree(_roots(size_of(stencil.values), count), stencil.reach)
         below: list[_Group] = []
         for level in reversed(self._levels):
             for group in level:

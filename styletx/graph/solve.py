@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..checks import check_choice, check_whole
 from ..devices import free_memory
+from ..images import size_of
 from .conjugate_gradients import Tiles, conjugate_gradients, tile_side
 from .nested_dissection import Dissection, predict_bytes
 from .stencil import Stencil
@@ -36,7 +37,7 @@ class Solver:
         if side is not None:
             check_whole("side", side, 16)
         self.matrix, self.tolerance, self.iterations = matrix, tolerance, iterations
-        size, room = (matrix.values.shape[-2], matrix.values.shape[-1]), free_memory(matrix.values.device) / 2
+        size, room = size_of(matrix.values), free_memory(matrix.values.device) / 2
         if solver == "auto":
             solver = "direct" if predict_bytes(size, matrix.reach) <= room else "cg"
         self.solver = solver

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..images import Size, size_of
+
 
 @dataclass(frozen=True)
 class Stencil:
@@ -31,7 +33,7 @@ class Stencil:
         """The matrix times x: (..., H, W) → (..., H, W)."""
         found = torch.zeros_like(x)
         for offset, band in zip(self.offsets, self.values, strict=True):
-            here, there = overlap(offset, tuple(x.shape[-2:]))
+            here, there = overlap(offset, size_of(x))
             found[(..., *here)].addcmul_(band[here], x[(..., *there)])
         return found
 
@@ -43,7 +45,7 @@ class Stencil:
         """diag(rows) · matrix · diag(columns), both (H, W)."""
         values = self.values * rows
         for offset, band in zip(self.offsets, values, strict=True):
-            here, there = overlap(offset, tuple(rows.shape))
+            here, there = overlap(offset, size_of(rows))
             band[here] *= columns[there]
         return Stencil(self.offsets, values)
 
@@ -80,9 +82,7 @@ class Stencil:
         return scipy.sparse.csr_array((data.numpy(), columns.numpy(), starts.numpy()), shape=(height * width,) * 2)
 
     @classmethod
-    def from_scipy(
-        cls, matrix: scipy.sparse.sparray | scipy.sparse.spmatrix, size: tuple[int, int], reach: int
-    ) -> Stencil:
+    def from_scipy(cls, matrix: scipy.sparse.sparray | scipy.sparse.spmatrix, size: Size, reach: int) -> Stencil:
         """The stencil of a matrix on a grid of `size`; ValueError where it couples pixels more than `reach` apart."""
         height, width = size
         if matrix.shape != (height * width,) * 2:
@@ -104,13 +104,13 @@ def window(reach: int) -> tuple[tuple[int, int], ...]:
     return tuple((dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1))
 
 
-def overlap(offset: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def overlap(offset: tuple[int, int], size: Size) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """The pixels that have a neighbour at `offset`, and those neighbours, as slices of rows and columns."""
-    pairs = [
+    rows, columns = (
         (slice(max(0, -d), max(0, n - max(0, d))), slice(max(0, d), max(0, n - max(0, -d))))
         for d, n in zip(offset, size, strict=True)
-    ]
-    return tuple(here for here, _ in pairs), tuple(there for _, there in pairs)
+    )
+    return (rows[0], columns[0]), (rows[1], columns[1])
 
 
 def _spans(side: int, jumps: set[int]) -> list[tuple[slice, set[int]]]:

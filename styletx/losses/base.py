@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-Statistic = Callable[[Tensor, Tensor | None], Tensor]
+Statistic = Callable[..., Any]  # (features, weights or None) → what describes the cloud
 
 
 def mean_squared(first: Tensor, second: Tensor) -> Tensor:
@@ -52,8 +52,10 @@ class Loss:
     def scaled(self, factor: Callable[[int, int], float]) -> "Loss":
         """This loss times a factor of the numbers of channels and of positions: another paper's normalisation.
 
-        For a loss that is a statistic and a distance, and no more.
+        For a loss that is a statistic and a distance, and no more; ValueError for another.
         """
+        if type(self) is not Loss:
+            raise ValueError(f"loss: {self.name} is more than a statistic and a distance, and has one normalisation")
         return Scaled(self.statistic, self.distance, self.name, self.aligned, factor=factor)
 
     def __call__(

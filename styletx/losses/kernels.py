@@ -117,9 +117,9 @@ class _Blocks(torch.autograd.Function):
             with torch.enable_grad():
                 value = _part(ctx.kernel, *parts)
             slopes = iter(torch.autograd.grad(value, [part for part in parts if part.requires_grad], slope))
-            for total, where in zip(found, ((..., i), i, ..., ...), strict=True):
+            for total, rows in zip(found, (i, i, slice(None), slice(None)), strict=True):
                 if total is not None:
-                    total[where] += next(slopes)
+                    total[..., rows] += next(slopes)
         return None, None, *found
 
 
@@ -154,7 +154,7 @@ class _Target:
     draws: int = 0
 
     @torch.no_grad()
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.drawn = [_draw(points, self) for points in self.samples]
         self.within = [
             None if kernel.embed else kernel_mean(kernel, y, y)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..images import resize_mask
+from ..images import Size, resize_mask, size_of
 from ..statistics import identity
 from .base import Loss, mean_squared
 
@@ -33,7 +33,7 @@ def warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     return warped, inside[:, None].to(image.dtype).expand(image.shape[0], -1, -1, -1)
 
 
-def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+def resize_flow(flow: Tensor, size: Size) -> Tensor:
     """A flow for pictures of another size: its arrows grow as the picture does."""
     height, width = flow.shape[-2:]
     resized = F.interpolate(flow, size=size, mode="bilinear", align_corners=False)
@@ -59,7 +59,7 @@ class Warped:
     flow: Tensor
 
     def __call__(self, image: Tensor) -> Tensor:
-        flow = resize_flow(self.flow.to(image), tuple(image.shape[-2:]))
+        flow = resize_flow(self.flow.to(image), size_of(image))
         return warp(image, flow)[0]
 
 
@@ -78,8 +78,7 @@ def stereo_disparity(left: Tensor, right: Tensor, flows: tuple[Tensor, Tensor], 
     """
     total = left.new_zeros(())
     for mine, other, flow, mask in ((left, right, flows[0], masks[0]), (right, left, flows[1], masks[1])):
-        size = tuple(mine.shape[-2:])
         seen = Warped(flow)(other)
-        weight = resize_mask(mask.to(mine), size)
+        weight = resize_mask(mask.to(mine), size_of(mine))
         total = total + disparity_loss(mine, seen, weight, weight)
     return total

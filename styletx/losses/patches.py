@@ -116,8 +116,16 @@ def semantic_loss(size: int = 3, stride: int = 1, weight: float = 1.0) -> Semant
     _check(size, stride)
     if not 0 <= weight < float("inf"):
         raise ValueError(f"weight: {weight}; it must be a number that is not negative")
-    given = dict(size=size, stride=stride, weight=weight)
-    return Semantic(patches, mean_squared, name="semantic", joint_regions=True, min_positions=size, **given)
+    return Semantic(
+        patches,
+        mean_squared,
+        name="semantic",
+        joint_regions=True,
+        min_positions=size,
+        size=size,
+        stride=stride,
+        weight=weight,
+    )
 
 
 @dataclass(frozen=True)
@@ -194,8 +202,16 @@ def reshuffle_loss(size: int = 3, stride: int = 1, update_every: int = 10, seed:
     """
     _check(size, stride)
     check_whole("update_every", update_every, 1)
-    given = dict(size=size, stride=stride, seed=seed)
-    return Reshuffle(patches, mean_squared, name="reshuffle", update_every=update_every, min_positions=size, **given)
+    return Reshuffle(
+        patches,
+        mean_squared,
+        name="reshuffle",
+        update_every=update_every,
+        min_positions=size,
+        size=size,
+        stride=stride,
+        seed=seed,
+    )
 
 
 def _check(size: int, stride: int) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..images import check_size, fit_size, resize
+from ..images import Size, check_size, fit_size, resize, size_of
 from ..samples import Source, picture
 from .arguments import LongerSide
 from .options import Picture, checked
@@ -50,7 +50,7 @@ def reinhard(
     sake). A channel without spread only moves. Raises ValueError for bad pictures. Source: Reinhard et al. 2001.
     """
     content, style = picture(content, argument="content"), picture(style, argument="style")
-    content = resize(content, fit_size(*content.shape[-2:], longer=size))
+    content = resize(content, fit_size(*size_of(content), longer=size))
     mine, theirs = rgb_to_lab(content.cpu()), rgb_to_lab(style.cpu())
     (mine_mean, mine_std), (mean, std) = (
         (x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True, correction=0)) for x in (mine, theirs)
@@ -61,7 +61,7 @@ def reinhard(
 
 def quilt(
     texture: Source,
-    size: tuple[int, int] = (256, 256),
+    size: Size = (256, 256),
     *,
     patch: int = 48,
     overlap: int = 12,
@@ -79,7 +79,8 @@ def quilt(
     if not 1 <= overlap < patch or patch > min(source.shape[:2]):
         height, width = source.shape[:2]
         raise ValueError(
-            f"patch, overlap: {patch} and {overlap} in a texture of {width}×{height}; overlap < patch ≤ it"
+            f"patch, overlap: {patch} and {overlap} in a texture of {width}×{height}; "
+            f"the overlap must be smaller than the patch, and the patch no larger than the texture"
         )
     generator, step = np.random.default_rng(seed), patch - overlap
     rows, columns = (1 + max(0, -(-(side - patch) // step)) for side in size)
@@ -97,7 +98,14 @@ def quilt(
     return torch.from_numpy(made[: size[0], : size[1]]).permute(2, 0, 1)[None].float()
 
 
-def _choose(source, old, known, patch, tolerance, generator) -> tuple[int, int]:
+def _choose(
+    source: np.ndarray,
+    old: np.ndarray,
+    known: np.ndarray,
+    patch: int,
+    tolerance: float,
+    generator: np.random.Generator,
+) -> tuple[int, int]:
     """A place in the source whose patch agrees with what is there; any place where nothing is there yet."""
     from scipy.signal import fftconvolve
 

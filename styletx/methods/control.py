@@ -6,13 +6,13 @@ the photo's colours before its style is taken (`match_colours`), or only the bri
 """
 
 import functools
-import os
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from ..images import luminance, resize, rgb_to_yiq, yiq_to_rgb
+from ..images import Size, luminance, resize, rgb_to_yiq, size_of, yiq_to_rgb
 from ..objective import View
+from ..samples import Source
 from ..segments import read_masks
 from ..whitening import gaussian, transfer
 
@@ -64,18 +64,18 @@ def colour_control(
         return styles, None, None
 
     @functools.lru_cache(maxsize=1)  # every step that is shown has one size, for a while
-    def resized(size: tuple[int, int]) -> Tensor:
+    def resized(size: Size) -> Tensor:
         return resize(content.cpu(), size)
 
     def output(image: Tensor) -> Tensor:
-        return keep_chroma(image, resized(tuple(image.shape[-2:])))
+        return keep_chroma(image, resized(size_of(image)))
 
     return [matched_grey(style, content) for style in styles], (grey, grey), output
 
 
 def regions(
-    mask: str | os.PathLike | Tensor | None,
-    style_mask: str | os.PathLike | Tensor | None,
+    mask: Source | None,
+    style_mask: Source | None,
     styles: Sequence[Tensor],
     mix: Sequence[float] | None,
 ) -> tuple[Tensor, Tensor | None] | None:
@@ -100,6 +100,11 @@ def regions(
         if found.shape[1] != len(styles):
             raise ValueError(f"mask: {found.shape[1]} regions for {len(styles)} styles; one each, from dark to light")
         return found, None
+    return paired_masks(mask, style_mask)
+
+
+def paired_masks(mask: Source, style_mask: Source) -> tuple[Tensor, Tensor]:
+    """The masks of a content and of its style, from files or tensors; ValueError for different numbers of regions."""
     first, second = _as_masks([mask, style_mask], "mask, style_mask")
     if first.shape[1] != second.shape[1]:
         raise ValueError(
@@ -108,13 +113,13 @@ def regions(
     return first, second
 
 
-def _as_masks(sources: list, argument: str) -> list[Tensor]:
-    tensors = [isinstance(source, Tensor) for source in sources]
-    if any(tensors) and not all(tensors):
+def _as_masks(sources: Sequence[Source], argument: str) -> list[Tensor]:
+    tensors = [source for source in sources if isinstance(source, Tensor)]
+    if 0 < len(tensors) < len(sources):
         raise ValueError(f"{argument}: one is a file and one a tensor; files have colours, tensors an order of regions")
-    if not all(tensors):
+    if not tensors:
         return read_masks(*sources, argument=argument)
-    for masks in sources:
+    for masks in tensors:
         if masks.ndim != 4 or masks.shape[0] != 1 or not masks.numel():
             raise ValueError(f"{argument}: masks are (1, K, H, W); got {tuple(masks.shape)}")
         low, high = float(masks.min()), float(masks.max())
@@ -123,4 +128,4 @@ def _as_masks(sources: list, argument: str) -> list[Tensor]:
         empty = (masks.sum((2, 3))[0] == 0).nonzero().flatten().tolist()
         if empty:
             raise ValueError(f"{argument}: region {empty[0] + 1} of {masks.shape[1]} has no pixel")
-    return [masks.float() for masks in sources]
+    return [masks.float() for masks in tensors]

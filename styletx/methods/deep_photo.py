@@ -14,14 +14,15 @@ from torch import Tensor
 
 from ..encoders import Encoder, load_encoder
 from ..graph.matting import MattingQuadratic
-from ..images import fit_size, noise_like, resize
+from ..images import Size, fit_size, noise_like, resize, size_of
 from ..losses import content_loss, gram_loss, value_range
-from ..objective import Energy, Layers, Match, Objective
+from ..objective import Energy, Layers, Match, Objective, View
+from ..run import Run
 from ..samples import Source, picture
 from ..segments import cluster, semantic, without_orphans
-from ..synthesis import Run, synthesize
+from ..synthesis import synthesize
 from .arguments import ContentWeight, LongerSide, Network, Photo, Steps, StylePhoto
-from .control import match_colours, regions
+from .control import match_colours, paired_masks
 from .gatys import CONTENT_LAYERS, PAPER_CONTENT_LAYER, RANGE_WEIGHT, STYLE_LAYERS, check_side, paper_encoder
 from .options import Choice, Number, Picture, checked
 
@@ -93,7 +94,7 @@ def deep_photo(
         content_layers = PAPER_CONTENT_LAYER if paper else CONTENT_LAYERS
     check_side(network, "content", content, content_layers, 1)
     check_side(network, "style", style, style_layers, 1)
-    final = fit_size(*content.shape[-2:], longer=size)
+    final = fit_size(*size_of(content), longer=size)
     masks = find_segments(content, style, segments, count, mask, style_mask, seed, network)
     if paper:
         objective = paper_objective(content, style, masks, final, content_layers, style_layers)
@@ -124,8 +125,8 @@ def find_segments(
     style: Tensor,
     segments: str = "cluster",
     count: int = 3,
-    mask: str | Tensor | None = None,
-    style_mask: str | Tensor | None = None,
+    mask: Source | None = None,
+    style_mask: Source | None = None,
     seed: int = 0,
     encoder: str | Encoder = "mini",
 ) -> FoundMasks:
@@ -136,8 +137,8 @@ def find_segments(
     if (mask is None) != (style_mask is None):
         missing = "style_mask" if style_mask is None else "mask"
         raise ValueError(f"{missing}: none given; segments are compared with themselves, so both photos need a mask")
-    if mask is not None:
-        return regions(mask, style_mask, [style], None)
+    if mask is not None and style_mask is not None:
+        return paired_masks(mask, style_mask)
     if segments == "none":
         return None
     if segments == "semantic":
@@ -170,7 +171,7 @@ def deep_photo_objective(
 
 
 def paper_objective(
-    content: Tensor, style: Tensor, masks: FoundMasks, final: tuple[int, int], content_layers, style_layers
+    content: Tensor, style: Tensor, masks: FoundMasks, final: Size, content_layers: Layers, style_layers: Layers
 ) -> Objective:
     """The authors' objective: α·mean (F − P)² + Γ·Σ_l Σ_c m_c·mean (G/N − A/N)² + λ·Σ_c V_cᵀ M V_c, no weight relative.
 
@@ -192,8 +193,8 @@ def paper_objective(
 
 
 def photorealism(
-    content: Tensor, eps: float = EPS, relative: bool = True, only: tuple[int, int] | None = None
-) -> Callable[[tuple[int, int], torch.device], Callable[[Tensor], Tensor]]:
+    content: Tensor, eps: float = EPS, relative: bool = True, only: Size | None = None
+) -> Callable[[Size, torch.device], View]:
     """Σ_c V_cᵀ M V_c with the matting Laplacian M of the content at the size asked for: an energy's `at`.
 
     0 where in every window of 3×3 pixels the colours are an affine function of the content's. `relative` divides it by
@@ -203,7 +204,7 @@ def photorealism(
     2008, Eq. 12.
     """
 
-    def at(size: tuple[int, int], device: torch.device) -> Callable[[Tensor], Tensor]:
+    def at(size: Size, device: torch.device) -> View:
         if only is not None and tuple(size) != tuple(only):
             return lambda image: 0 * image.sum()
         reference = resize(content.to(device), size)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..encoders import Encoder, load_encoder
-from ..images import Size, fit_size, noise_like, resize
+from ..images import Size, fit_size, noise_like, resize, size_of
 from ..losses import (
     CONVENTIONS,
     STYLE_LOSSES,
@@ -23,10 +23,10 @@ from ..losses import (
     total_variation,
     value_range,
 )
-from ..memory import check_memory
 from ..objective import Energy, Layers, Masks, Match, Objective, View, layer_weights
+from ..run import Run
 from ..samples import Source, picture, pictures
-from ..synthesis import Run, synthesize
+from ..synthesis import check_room, synthesize
 from .arguments import Content, ContentWeight, LongerSide, Mask, Mix, Network, Scale, Steps, Style, StyleMask
 from .control import colour_control, regions
 from .options import Choice, Number, checked
@@ -127,16 +127,16 @@ def gatys(
     for one in styles:
         for part, layers in style_parts(loss, style_layers).values():
             check_side(network, "style", one, layers, part.min_positions)
-    size_of = fit_size(*photo.shape[-2:], longer=size)
-    check_memory(network, objective.layers(), size_of)
+    final = fit_size(*size_of(photo), longer=size)
+    check_room(objective, network, final)  # before a start that is work, too
     if keep_detail is None:
         keep_detail = not (isinstance(start, str) and start == "noise")
     if isinstance(start, str):
-        first = _start(start, photo, styles, size_of, seed, mix, masks, device)
+        first = _start(start, photo, styles, final, seed, mix, masks, device)
     else:
         first = picture(start, argument="start")
     return synthesize(
-        objective, network, start=resize(first, size_of), steps=steps, levels=levels, optimizer=optimizer,
+        objective, network, start=resize(first, final), steps=steps, levels=levels, optimizer=optimizer,
         shares=shares, keep_detail=keep_detail, output=output, device=device,
     )  # fmt: skip
 
@@ -212,10 +212,13 @@ def gatys_objective(
     view: tuple[View, View] | None = None,
 ) -> Objective:
     """The objective of `gatys`: content + style + total variation + range, with relative weights."""
-    shared = dict(weight=style_weight, scale=style_scale, mix=mix, masks=masks, view=view)
+    styles = [
+        Match(part, style, at, weight=style_weight, scale=style_scale, mix=mix, masks=masks, view=view, name=term)
+        for term, (part, at) in style_parts(loss, style_layers).items()
+    ]
     return Objective(
         Match(content_loss, content, content_layers, weight=content_weight, view=view, name="content"),
-        *(Match(part, style, at, name=term, **shared) for term, (part, at) in style_parts(loss, style_layers).items()),
+        *styles,
         Energy(total_variation, weight=tv_weight),
         Energy(value_range, weight=RANGE_WEIGHT),
     )
@@ -279,5 +282,5 @@ def _from_noise(
     device: str | torch.device | None,
 ) -> Run[Tensor]:
     network = load_encoder(encoder, pooling=pooling, device=device)
-    start = noise_like(picture, seed, size=fit_size(*picture.shape[-2:], longer=size))
+    start = noise_like(picture, seed, size=fit_size(*size_of(picture), longer=size))
     return synthesize(objective, network, start=start, steps=steps, device=device)

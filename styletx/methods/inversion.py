@@ -13,12 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..encoders import DEEP, ENCODERS, Encoder, load_encoder
-from ..images import fit_size, resize
+from ..images import fit_size, resize, size_of
 from ..losses import Loss, alpha_norm, beta_variation
 from ..objective import Energy, Match, Objective
+from ..run import Run
 from ..samples import Source, picture
 from ..statistics import identity, mean
-from ..synthesis import Run, synthesize
+from ..synthesis import synthesize
 from .arguments import Steps
 from .options import Choice, Number, Picture, checked
 
@@ -94,7 +95,7 @@ def invert(
     """
     photo = picture(image, argument="image")
     network = load_encoder(encoder, device=device)
-    final = fit_size(*photo.shape[-2:], longer=size)
+    final = fit_size(*size_of(photo), longer=size)
     photo = resize(photo, final)
     view = (Jitter(jitter), None) if jitter else None
     objective = Objective(

@@ -108,35 +108,38 @@ def _is_thing(value: Any) -> bool:
     return isinstance(value, Tensor | nn.Module)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def check_options(method: Callable, values: dict[str, Any]) -> None:
     """ValueError naming argument, value and what would be right, for the first value that is not allowed.
 
     The ranges are what makes sense, not only what can be computed; NaN is never allowed.
     """
     for option in options(method):
-        if option.name not in values or isinstance(option.allowed, Picture):
+        allowed = option.allowed
+        if option.name not in values or isinstance(allowed, Picture):
             continue
-        value, allowed = values[option.name], option.allowed
-        if getattr(allowed, "many", False):
-            if value is not None:
-                _check_numbers(option, value)
-        elif isinstance(allowed, Choice):
+        value = values[option.name]
+        if isinstance(allowed, Choice):
             if not allowed.takes(value):
                 raise ValueError(f"{option.name}: {value!r} is not one of {', '.join(map(str, allowed.values))}")
-        else:
-            _check_number(option, value)
+        elif not allowed.many:
+            _check_number(option, allowed, value)
+        elif value is not None:
+            _check_numbers(option, allowed, value)
 
 
-def _check_numbers(option: Option, values: Any) -> None:
+def _check_numbers(option: Option, allowed: Number, values: Any) -> None:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(f"{option.name}: {values!r} is not a list of numbers")
     for value in values:
-        _check_number(option, value)
+        _check_number(option, allowed, value)
 
 
-def _check_number(option: Option, value: Any) -> None:
-    allowed = option.allowed
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+def _check_number(option: Option, allowed: Number, value: Any) -> None:
+    if not _is_number(value):
         raise ValueError(f"{option.name}: {value!r} is not a number; it must be from {allowed.low} to {allowed.high}")
     if not allowed.low <= value <= allowed.high:
         raise ValueError(f"{option.name}: {value} is outside {allowed.low} … {allowed.high}")

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from ..images import fit_size, resize
+from ..images import fit_size, resize, size_of
 from ..networks.decoders import LEVELS, load_pairs
 from ..samples import picture, pictures
 from .arguments import LongerSide, Mask, Mix, Photo, Scale, Style, StyleMask
@@ -47,7 +47,7 @@ def photo_wct(
     masks as in `wct`. Raises ValueError (or a subclass) for a bad argument, at once. Source: Li et al. 2018, section 3.
     """
     photo = picture(content, argument="content")
-    photo = resize(photo, fit_size(*photo.shape[-2:], longer=size))
+    photo = resize(photo, fit_size(*size_of(photo), longer=size))
     pairs = load_pairs("mini", PHOTO_LEVELS[:3], upsampling=upsampling, device=device)
     pairs += load_pairs("mini", PHOTO_LEVELS[3], device=device)  # no pooling before relu1_1: nothing to unpool
     made = one_shot(

@@ -21,7 +21,7 @@ from ..graph.conjugate_gradients import NotConverged
 from ..graph.matting import affinity_stencil, check_windows, inverse3, matting_stencil
 from ..graph.solve import SOLVERS, Solver
 from ..graph.stencil import Stencil
-from ..images import resize
+from ..images import Size, resize, size_of
 from ..samples import Source, picture
 from .options import Choice, Number, Picture, checked
 
@@ -29,7 +29,7 @@ __all__ = ["NotConverged", "Smoother", "box_mean", "guided_filter", "objective",
 
 NORMALISE = ("random-walk", "symmetric")
 AFFINITY = ("matting", "gaussian")
-GUIDED = dict(radius=35, eps=1e-3)  # as in the fast mode of Li et al.'s code
+GUIDED_RADIUS, GUIDED_EPS = 35, 1e-3  # as in the fast mode of Li et al.'s code
 
 
 class Smoother:
@@ -67,7 +67,7 @@ class Smoother:
         check_choice("affinity", affinity, AFFINITY)
         device = pick_device(device)
         content = content.to("cpu" if device.type == "mps" else device)
-        self.size, self.alpha, self.normalise = tuple(content.shape[-2:]), alpha, normalise
+        self.size, self.alpha, self.normalise = size_of(content), alpha, normalise
         if affinity == "matting":
             weights = affinity_stencil(matting_stencil(content, eps, radius), radius)
         else:
@@ -88,8 +88,8 @@ class Smoother:
 
     def __call__(self, stylised: Tensor) -> Tensor:
         """The smoothed picture, (1, 3, H, W) in [0, 1], float32; ValueError for one of another size."""
-        if tuple(stylised.shape[-2:]) != self.size:
-            raise ValueError(f"stylised: {tuple(stylised.shape[-2:])}; the content's size is {self.size}")
+        if size_of(stylised) != self.size:
+            raise ValueError(f"stylised: {size_of(stylised)}; the content's size is {self.size}")
         found = self.solve(stylised[0].flatten(1).T)
         return found.T.reshape(1, 3, *self.size).clamp(0, 1).float().to(stylised.device)
 
@@ -138,17 +138,25 @@ def smooth(
     )  # fmt: skip
 
 
-def smoothed(stylised: Tensor, content: Tensor, *, solver: str = "auto", device=None, **options: Any) -> Tensor:
+def smoothed(
+    stylised: Tensor,
+    content: Tensor,
+    *,
+    solver: str = "auto",
+    device: str | torch.device | None = None,
+    **options: Any,
+) -> Tensor:
     """`smooth` of two pictures (1, 3, H, W) that are there; `options` are a `Smoother`'s."""
-    content = _fitted(content, tuple(stylised.shape[-2:]))
+    content = _fitted(content, size_of(stylised))
     if solver == "guided":
-        return guided_filter(stylised.to(pick_device(device)), content, **GUIDED).to(stylised.device)
+        found = guided_filter(stylised.to(pick_device(device)), content, GUIDED_RADIUS, GUIDED_EPS)
+        return found.to(stylised.device)
     return Smoother(content, solver=solver, device=device, **options)(stylised)
 
 
-def _fitted(content: Tensor, size: tuple[int, int]) -> Tensor:
+def _fitted(content: Tensor, size: Size) -> Tensor:
     """The content at that size; ValueError where it would be stretched by more than a pixel."""
-    (height, width), mine = size, tuple(content.shape[-2:])
+    (height, width), mine = size, size_of(content)
     if mine == size:
         return content
     scale = max(height / mine[0], width / mine[1])

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..encoders import EncoderError
-from ..images import fit_size, resize, resize_mask
+from ..images import Size, fit_size, resize, resize_mask, size_of
 from ..networks.decoders import LEVELS, PAIRS, Pair, load_pairs
 from ..samples import Source, picture, pictures
-from ..whitening import MAPS, gaussian, region_gaussians, transfer, transfer_regions
+from ..whitening import MAPS, Gaussian, gaussian, region_gaussians, transfer, transfer_regions
 from .arguments import LongerSide, Mask, Mix, Photo, Scale, Style, StyleMask
 from .control import regions
 from .options import Choice, Number, checked
@@ -113,7 +113,7 @@ def one_shot(
     pairs = list(pairs)
     styles = [styles] if isinstance(styles, Tensor) else styles
     found = regions(mask, style_mask, styles, mix)
-    height, width = fit_size(*content.shape[-2:], longer=size)
+    height, width = fit_size(*size_of(content), longer=size)
     styles = [at_area(one, height * width * style_scale**2) for one in styles]
     device = pairs[0].encoder.device
     image = padded(resize(content, (height, width))).to(device, torch.float32)
@@ -154,11 +154,11 @@ def move(
         features = transfer(features, wholes, how=how, mix=mix, strength=strength)
     else:
         mine, style_masks = masks
-        targets = wholes
+        targets: Sequence[Gaussian | None] = wholes
         if style_masks is not None:
-            targets = region_gaussians(theirs[0], resize_mask(style_masks, theirs[0].shape[-2:]))
+            targets = region_gaussians(theirs[0], resize_mask(style_masks, size_of(theirs[0])))
             wholes = wholes * len(targets)
-        mine = resize_mask(mine, features.shape[-2:])
+        mine = resize_mask(mine, size_of(features))
         features = transfer_regions(features, targets, wholes, mine, how=how, strength=strength)
     return pair.decode(features, switches)
 
@@ -190,10 +190,10 @@ def at_area(image: Tensor, area: float) -> Tensor:
     return resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
-def _check_side(name: str, image: Tensor, pairs: Sequence[Pair], own: tuple[int, int] | None = None) -> None:
+def _check_side(name: str, image: Tensor, pairs: Sequence[Pair], own: Size | None = None) -> None:
     """EncoderError for a picture too small for a layer; `own` is its size before it was padded."""
     least, layer = max((pair.encoder.smallest(pair.layer), pair.layer) for pair in pairs)
     if min(image.shape[-2:]) < least:
-        height, width = own or image.shape[-2:]
+        height, width = own or size_of(image)
         needed = least if own is None else max(1, least - STRIDE + 1)
         raise EncoderError(f"{name}: {width}×{height} pixels are too few for {layer}; each side needs {needed}")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .. import samples
 from ..devices import pick_device
 from ..encoders import VGG_BLOCKS, WEIGHTS, Encoder, EncoderError, load_encoder, public_encoder, read_weights
+from ..images import Size
 
 # `mini`'s decoders are wider near the pixels than `mini` is, and a layer shorter in the deep blocks.
 WIDTHS, COUNTS = (32, 64, 96, 112, 128), (2, 2, 3, 3, 1)
@@ -26,7 +27,7 @@ LEVELS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 UPSAMPLING = ("nearest", "unpool", "transposed")
 MINI_LEVELS = {"nearest": LEVELS, "unpool": LEVELS[1:4], "transposed": LEVELS[1:3]}  # relu1_1 has no pooling before it
 PAIRS = {"mini": LEVELS, "vgg19-small": LEVELS, "vgg19-normalised": LEVELS[:3]}
-Switches = dict[str, tuple[Tensor, torch.Size]]  # of each pooling: where its maxima were, and the size it came from
+Switches = dict[str, tuple[Tensor, Size]]  # of each pooling: where its maxima were, and the size it came from
 
 
 class Decoder(nn.Module):
@@ -56,6 +57,7 @@ class Decoder(nn.Module):
             for index in range(counts[block - 1], 0, -1):
                 out = widths[block - 1] if index > 1 else after
                 enters = block < len(widths) and index == counts[block - 1]
+                step: nn.Module
                 if enters and upsampling == "transposed":
                     step = nn.ConvTranspose2d(channels, out, 3, stride=2, padding=1, output_padding=1)
                 else:
@@ -89,9 +91,9 @@ def _unpool(x: Tensor, name: str, switches: Switches | None) -> Tensor:
     if indices.shape != x.shape:
         raise EncoderError(f"switches: {tuple(indices.shape)} at {name} for features {tuple(x.shape)}")
     try:
-        return F.max_unpool2d(x, indices, 2, output_size=size)
+        return F.max_unpool2d(x, indices, (2, 2), output_size=size)
     except NotImplementedError:  # MPS before torch 2.9
-        return F.max_unpool2d(x.cpu(), indices.cpu(), 2, output_size=size).to(x.device)
+        return F.max_unpool2d(x.cpu(), indices.cpu(), (2, 2), output_size=size).to(x.device)
 
 
 @dataclass(frozen=True)

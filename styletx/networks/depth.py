@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..devices import pick_device
 from ..encoders import WEIGHTS, Affine, Encoder, EncoderError, read_weights
-from ..images import fit_size, resize
+from ..images import fit_size, resize, size_of
 from ..losses import Loss, mean_squared
 from ..statistics import identity
 
@@ -110,8 +110,8 @@ class AtOneSize(nn.Module):
         self.network, self.longer = network, longer
 
     def forward(self, image: Tensor) -> Tensor:
-        size = fit_size(*image.shape[-2:], longer=self.longer)
-        return self.network(image if size == tuple(image.shape[-2:]) else resize(image, size))
+        size = fit_size(*size_of(image), longer=self.longer)
+        return self.network(image if size == size_of(image) else resize(image, size))
 
 
 def depth_encoder(
@@ -157,9 +157,8 @@ def hub_depth(model: str = "MiDaS_small", *, device: str | torch.device | None =
     network = network.to(chosen)
 
     def inverse_depth(image: Tensor) -> Tensor:
-        height, width = fit_size(*image.shape[-2:], longer=256)
-        size = tuple(max(32, round(side / 32) * 32) for side in (height, width))
-        return network(encoder.prepare(resize(image, size)))[:, None]
+        height, width = (max(32, round(side / 32) * 32) for side in fit_size(*size_of(image), longer=256))
+        return network(encoder.prepare(resize(image, (height, width))))[:, None]
 
     encoder = DepthEncoder(model, inverse_depth)
     encoder.prepare = Affine((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

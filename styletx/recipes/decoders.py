@@ -29,6 +29,7 @@ from ..training.fit import fit
 from ..training.photos import Pictures, load_paintings, load_photos
 from ..whitening import gaussian
 from .judge import PHOTOS
+from .mini import filters
 
 # relu3_1 takes longest: deeper, more steps bring less.
 STEPS = {"relu1_1": 2000, "relu2_1": 2500, "relu3_1": 3000, "relu4_1": 1500, "relu5_1": 1500}
@@ -108,10 +109,13 @@ def untrained(device: torch.device, seed: int) -> list[Pair]:
             decoder = mini_decoder(encoder, layer, upsampling)
             for step in decoder.steps.children():
                 if isinstance(step, nn.Conv2d | nn.ConvTranspose2d):
-                    nn.init.kaiming_normal_(step.weight, nonlinearity="relu", generator=generator)
-                    nn.init.zeros_(step.bias)
-            nn.init.constant_(decoder.steps["conv1_1"].bias, 0.45)  # begins at a grey picture, not at a black one
-            pairs.append(Pair(encoder, decoder.to(device, memory_format=torch.channels_last), layer))
+                    weight, bias = filters(step)
+                    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+                    nn.init.zeros_(bias)
+            _, bias = filters(decoder.steps["conv1_1"])
+            nn.init.constant_(bias, 0.45)  # begins at a grey picture, not at a black one
+            decoder = decoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            pairs.append(Pair(encoder, decoder, layer))
     return pairs
 
 
@@ -121,8 +125,9 @@ def for_learning(pair: Pair, image: Tensor) -> Pair:
     features = pair.encoder(image, pair.layer)[pair.layer].transpose(0, 1).flatten(1)
     found = gaussian(features[None, :, :, None])
     white = nn.Conv2d(len(features), len(features), 1).to(features.device)
-    white.weight.copy_(found.power(-0.5)[:, :, None, None])
-    white.bias.copy_(-(found.power(-0.5) @ found.mean)[:, 0])
+    weight, bias = filters(white)
+    weight.copy_(found.power(-0.5)[:, :, None, None])
+    bias.copy_(-(found.power(-0.5) @ found.mean)[:, 0])
     steps = pair.decoder.steps
     first = next(iter(steps))
     for name, step in steps.items():
@@ -143,18 +148,21 @@ def folded(pair: Pair) -> Pair:
         convolution = next(
             p for p in parts if isinstance(p, nn.Conv2d | nn.ConvTranspose2d) and p.kernel_size != (1, 1)
         )
+        weight, bias = filters(convolution)
         if parts[0] is not convolution:
-            white = parts[0]
-            convolution.bias.add_((convolution.weight.sum((2, 3)) @ white.bias[:, None])[:, 0])
-            convolution.weight.copy_(torch.einsum("ojhw,ji->oihw", convolution.weight, white.weight[:, :, 0, 0]))
-        if isinstance(parts[-1], nn.BatchNorm2d):
+            whitening, shift = filters(parts[0])
+            bias.add_((weight.sum((2, 3)) @ shift[:, None])[:, 0])
+            weight.copy_(torch.einsum("ojhw,ji->oihw", weight, whitening[:, :, 0, 0]))
+        norm = parts[-1]
+        if isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None and norm.running_var is not None
             transposed = isinstance(convolution, nn.ConvTranspose2d)
             fused = fuse_conv_bn_weights(
-                convolution.weight, convolution.bias, parts[-1].running_mean, parts[-1].running_var, parts[-1].eps,
-                parts[-1].weight, parts[-1].bias, transpose=transposed,
+                weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias,
+                transpose=transposed,
             )  # fmt: skip
-            convolution.weight.copy_(fused[0])
-            convolution.bias.copy_(fused[1])
+            weight.copy_(fused[0])
+            bias.copy_(fused[1])
         pair.decoder.steps[name] = convolution
     pair.decoder.requires_grad_(False)
     return pair

@@ -65,7 +65,7 @@ def depth_terms(predicted: Tensor, wanted: Tensor) -> dict[str, Tensor]:
     """Scale-invariant error of log depth, and the error of its slopes at four scales."""
     gap = predicted - wanted
     error = gap.square().mean() - 0.5 * gap.mean((1, 2, 3)).square().mean()
-    slopes = 0.0
+    slopes = gap.new_zeros(())
     for k in range(4):
         coarse = F.avg_pool2d(gap, 2**k) if k else gap
         slopes = slopes + coarse.diff(dim=-1).abs().mean() + coarse.diff(dim=-2).abs().mean()
@@ -77,7 +77,8 @@ def judge(count: int = 60, weights: Path | None = None) -> dict[str, dict[str, f
 
     The mean scene is the mean of these very scenes, which favours it.
     """
-    encoder, pictures, rows = depth_encoder(weights=weights, device="cpu"), textures(held_out=True), {}
+    encoder, pictures = depth_encoder(weights=weights, device="cpu"), textures(held_out=True)
+    rows: dict[str, list[tuple[float, float]]] = {}
     height, width = (side // 2 for side in SIZE)
     lower = -torch.arange(height, dtype=torch.float32).view(-1, 1).expand(height, width)
     examples = [example(FIRST_JUDGED + k, pictures) for k in range(count)]
@@ -118,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     made = [example(seed, pictures) for seed in tqdm(range(options.scenes), desc="scenes")]
     images = (torch.cat([image for image, _ in made]) * 255).to(torch.uint8)
     depths = torch.cat([depth for _, depth in made])
-    network = DepthNetwork().to(device, memory_format=torch.channels_last)
+    network = DepthNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         chosen = torch.randint(len(images), (options.batch,), generator=generator)

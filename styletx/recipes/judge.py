@@ -110,7 +110,8 @@ def stylisations(
     rows = []
     for content, style in pairs:
         result = gatys(content, style, encoder=encoder, size=size, device="cpu", **options).finish(progress=False)
-        photo, painting, ratio = load(content), load(style), {}
+        photo, painting = load(content), load(style)
+        ratio: dict[str, float] = {}
         for name, layers in judges.items():
             ratio |= gram_ratio(teachers[name], result, photo, painting, layers)
         rows.append({

@@ -31,14 +31,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import samples
-from ..encoders import WEIGHTS, Encoder, load_encoder, mini_encoder
+from ..encoders import WEIGHTS, Affine, Encoder, load_encoder, mini_encoder
 from ..evaluation.metrics import STATISTICS, slopes
+from ..networks.decoders import LEVELS
 from ..run import Step
 from ..statistics import gram
-from ..training.fit import fit
+from ..training.fit import Stateful, fit
 from ..training.photos import CROP, Pictures, load_paintings, load_photos
 
-LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+LAYERS = LEVELS
 TRUE_LAYERS, DEEP_LAYERS = LAYERS[:3], LAYERS[3:]  # where the teacher is VGG-19 itself, and where the small one
 # How often each layer's slope is looked at: relu3_1 is the hardest to learn, and strokes live there.
 OFTEN = {"relu1_1": 0.18, "relu2_1": 0.27, "relu3_1": 0.55}
@@ -126,6 +127,12 @@ def _lively(draw: Callable[[torch.Generator], Tensor], generator: torch.Generato
     return picture
 
 
+def filters(step: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weights and biases of a convolution."""
+    assert isinstance(step, nn.Conv2d | nn.ConvTranspose2d) and step.bias is not None
+    return step.weight, step.bias
+
+
 @torch.no_grad()
 def begin(pictures: Tensor, generator: torch.Generator) -> Encoder:
     """`mini` as it starts: `vgg19-small`'s channels that fire on the pictures, and new ones that change nothing.
@@ -141,30 +148,31 @@ def begin(pictures: Tensor, generator: torch.Generator) -> Encoder:
     seen = small(pictures, relus)
     taught = true(pictures[::2], [name for name in true.layers if name.startswith("conv")])
     # Its own first step (BGR from 0 to 255) goes into the first convolution, behind `mini`'s: x = std·z + mean.
-    first, prepare = small.steps["conv1_1"], student.prepare
-    colours = small.prepare.weight[:, :, 0, 0] * prepare.std.flatten()
-    shift = small.prepare.weight[:, :, 0, 0] @ prepare.mean.flatten() + small.prepare.bias
-    first.bias.add_(torch.einsum("oikl,i->o", first.weight, shift))
-    first.weight.copy_(torch.einsum("oikl,ic->ockl", first.weight, colours))
+    (bgr, offset), (first, first_bias) = filters(small.prepare), filters(small.steps["conv1_1"])
+    assert isinstance(student.prepare, Affine)
+    colours = bgr[:, :, 0, 0] * student.prepare.std.flatten()
+    shift = bgr[:, :, 0, 0] @ student.prepare.mean.flatten() + offset
+    first_bias.add_(torch.einsum("oikl,i->o", first, shift))
+    first.copy_(torch.einsum("oikl,ic->ockl", first, colours))
 
     before = torch.arange(3)
     for relu in relus:
         name = relu.replace("relu", "conv")
-        old, new = small.steps[name], student.steps[name]
+        (old, old_bias), (new, new_bias) = filters(small.steps[name]), filters(student.steps[name])
         means = seen[relu].mean((0, 2, 3))
-        kept = means.argsort(descending=True)[: min(int((means >= SILENT * means.mean()).sum()), new.out_channels)]
-        count, more = len(kept), new.out_channels - len(kept)
-        new.weight[:count], new.bias[:count] = 0, old.bias[kept]
-        new.weight[:count, : len(before)] = old.weight[kept][:, before]
+        kept = means.argsort(descending=True)[: min(int((means >= SILENT * means.mean()).sum()), len(new))]
+        count, more = len(kept), len(new) - len(kept)
+        new[:count], new_bias[:count] = 0, old_bias[kept]
+        new[:count, : len(before)] = old[kept][:, before]
         if more:
             if name in taught:
                 below = student(pictures[::2], student.layers[student.layers.index(name) - 1])
                 weight, bias = told_apart(next(iter(below.values())), taught[name], more, generator)
-                new.weight[count:], new.bias[count:] = weight, bias
+                new[count:], new_bias[count:] = weight, bias
             else:
-                new.weight[count:] = torch.randn(new.weight[count:].shape, generator=generator)
-                new.bias[count:] = 0
-            _scaled(student, pictures, relu, torch.arange(count, new.out_channels))
+                new[count:] = torch.randn(new[count:].shape, generator=generator)
+                new_bias[count:] = 0
+            _scaled(student, pictures, relu, torch.arange(count, len(new)))
         before = kept
     return settle(student, pictures)
 
@@ -215,9 +223,10 @@ class Gauge(nn.Module):
         for layer in self.logs:
             name, factors = layer.replace("relu", "conv"), self.factors(layer)
             after = student.layers[student.layers.index(layer) + 1]
-            student.steps[name].weight.mul_(factors.view(-1, 1, 1, 1))
-            student.steps[name].bias.mul_(factors)
-            student.steps[after].weight.div_(factors.view(1, -1, 1, 1))
+            weight, bias = filters(student.steps[name])
+            weight.mul_(factors.view(-1, 1, 1, 1))
+            bias.mul_(factors)
+            filters(student.steps[after])[0].div_(factors.view(1, -1, 1, 1))
             self.logs[layer].zero_()
 
 
@@ -267,10 +276,10 @@ def revive(student: Encoder, pictures: Tensor, generator: torch.Generator) -> En
         behind = student.layers[student.layers.index(relu) + 1 :]
         after = next((name for name in behind if name.startswith("conv")), None)
         if after:
-            student.steps[after].weight[:, dead] = 0
-        step = student.steps[relu.replace("relu", "conv")]
-        drawn = torch.randn(step.weight[dead].shape, generator=generator)
-        step.weight[dead], step.bias[dead] = drawn.to(step.weight.device), 0
+            filters(student.steps[after])[0][:, dead] = 0
+        weight, bias = filters(student.steps[relu.replace("relu", "conv")])
+        drawn = torch.randn(weight[dead].shape, generator=generator)
+        weight[dead], bias[dead] = drawn.to(weight.device), 0
         _scaled(student, pictures, relu, dead)
     return student
 
@@ -278,15 +287,15 @@ def revive(student: Encoder, pictures: Tensor, generator: torch.Generator) -> En
 @torch.no_grad()
 def _scaled(student: Encoder, pictures: Tensor, relu: str, new: Tensor) -> None:
     """Gives new channels the mean that they begin with (see FAINT); what never fires gets its sign turned first."""
-    step = student.steps[relu.replace("relu", "conv")]
+    weight, bias = filters(student.steps[relu.replace("relu", "conv")])
     for _ in range(2):
         means = student(pictures, relu)[relu].mean((0, 2, 3))
         old = torch.ones_like(means, dtype=torch.bool)
         old[new] = False
         factor = FAINT.get(relu, 1.0) * means[old].mean() / means[new].mean().clamp(min=1e-12)
         factors = torch.where(means[new] > 0, factor, -1.0)
-        step.weight[new] *= factors.view(-1, 1, 1, 1)
-        step.bias[new] *= factors
+        weight[new] *= factors.view(-1, 1, 1, 1)
+        bias[new] *= factors
 
 
 @torch.no_grad()
@@ -297,9 +306,9 @@ def settle(student: Encoder, pictures: Tensor) -> Encoder:
     before = 1.0
     for name in relus:
         mean = float(features[name].mean())
-        step = student.steps[name.replace("relu", "conv")]
-        step.weight.mul_(before / mean)
-        step.bias.div_(mean)
+        weight, bias = filters(student.steps[name.replace("relu", "conv")])
+        weight.mul_(before / mean)
+        bias.div_(mean)
         before = mean
     return student
 
@@ -380,7 +389,7 @@ class Learner:
                 save(self.finished(), checkpoint.with_suffix(".safetensors"))
 
         parts = {"student": self.student, "gauge": self.gauge}
-        keep = {"walks": self.walks}
+        keep: dict[str, Stateful] = {"walks": self.walks}
         run = fit(self.losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint)
         run.finish(each=each, name=checkpoint.stem)
 
@@ -413,7 +422,8 @@ def main(arguments: list[str] | None = None) -> None:
     pictures = Pictures(load_photos(options.photos), load_paintings(options.paintings))
     draw = torch.Generator().manual_seed(options.seed)
     student = begin(torch.cat([pictures.photo_batch(48, draw), pictures.painting_batch(16, draw)]), draw)
-    learner = Learner(student.to(device, memory_format=torch.channels_last), pictures, device, options.seed)
+    student = student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learner = Learner(student, pictures, device, options.seed)
     learner.learn(options.steps, options.rate, options.checkpoint)
     save(learner.finished(), options.out)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ def names(kind: str | None = None, available: bool = False, showable: bool = Fal
 
 
 def info(name: str) -> Sample:
-    """What is known about a picture; raises SampleError, with the nearest names, for a name that is none."""
+    """What is known about a picture; raises SampleError, with the nearest names, for one that is not known."""
     if name not in _samples():
         raise SampleError(f"{name}: no picture of that name{_nearest(name, _samples())}")
     return _samples()[name]
@@ -133,7 +134,7 @@ def picture(source: Source, size: int | None = None, argument: str = "picture") 
 
 def pictures(source: Source | Sequence[Source], size: int | None = None, argument: str = "picture") -> list[Tensor]:
     """One or several pictures, however they are given, as a list."""
-    several = source if isinstance(source, list | tuple) else [source]
+    several = source if isinstance(source, list | tuple) else [cast(Source, source)]
     return [picture(one, size, argument) for one in several]
 
 
@@ -230,7 +231,8 @@ def _from_dependency(sample: Sample):
 
 def _look(key: str) -> tuple[Path | None, list[Path]]:
     """The sound file, if there is one, and the damaged ones met on the way to it."""
-    given, damaged = os.environ.get("STYLETX_CACHE"), []
+    given = os.environ.get("STYLETX_CACHE")
+    damaged: list[Path] = []
     for folder in ([Path(given)] if given else []) + [cache_folder()]:
         path = folder / key
         if path.is_file():

@@ -133,7 +133,7 @@ class Scene:
 
         The picture averages `supersample`² rays for each pixel; the depth is that of the pixel's centre.
         """
-        fine = tuple(side * supersample for side in size)
+        fine = (size[0] * supersample, size[1] * supersample)
         colours = F.avg_pool2d(self._colours(camera, fine), supersample)
         return colours.float().clamp(0, 1), self.depth(camera, size)[0].float()[None, None]
 
@@ -228,10 +228,11 @@ def random_scene(textures: Sequence[Tensor], generator: torch.Generator) -> tupl
         solids.append(solid)
     light = (pick(-1, 1), pick(0.2, 1), pick(-1, 0.2))
     camera = Camera((pick(-0.5, 0.5), pick(0.6, 2.2), 0.0), pick(-0.25, 0.25), pick(-0.35, 0.35), pick(0.7, 1.1))
-    return Scene(solids, light, tuple(pick(0.5, 1.0) for _ in range(3))), camera
+    return Scene(solids, light, (pick(0.5, 1.0), pick(0.5, 1.0), pick(0.5, 1.0))), camera
 
 
 def moved(camera: Camera, right: float = 0.0, up: float = 0.0, forward: float = 0.0) -> Camera:
     """The camera, some metres to its right, up and forward."""
     shift = torch.tensor([right, up, forward], dtype=torch.float64) @ camera.axes()
-    return replace(camera, position=tuple(float(p + s) for p, s in zip(camera.position, shift, strict=True)))
+    x, y, z = (float(p + s) for p, s in zip(camera.position, shift, strict=True))
+    return replace(camera, position=(x, y, z))

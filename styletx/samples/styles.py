@@ -173,7 +173,7 @@ def halftone(height: int, width: int, rng: np.random.Generator) -> Array:
     for i, hill in enumerate(hills):
         below = y - 0.50 - 0.105 * i - 0.045 * np.sin((5 + i) * x + 1.9 * i) - 0.012 * _noise(x, x, 9, rng)
         fade = np.clip(below / 0.16, 0, 1)[..., None] * (-0.5, 1.0, 1.0, 1.0) + (1, 0.45, 0.5, 0.6)
-        inks = _mix(inks, hill * fade, _step(below))
+        inks = _mix(inks, fade * hill, _step(below))
     picture = _rgb("#f9f1de") * (1 + 0.03 * _noise(y, x, 150, rng))[..., None]
     screens, pitch = (("#ffc62b", 90), ("#f0426c", 75), ("#0f86b6", 15), ("#2a2350", 45)), 0.0155
     for ink, (colour, degrees) in enumerate(screens):
@@ -248,7 +248,7 @@ def pointillism(height: int, width: int, rng: np.random.Generator) -> Array:
         colours = scene[spots[:, 0].astype(int), spots[:, 1].astype(int)]
         purer = np.where(rng.uniform(0, 1, (count, 1)) < 0.11, -0.75, 1.22)
         colours = _mix(colours.mean(1, keepdims=True), colours, purer) + rng.normal(0, 0.05, (count, 1))
-        colours = np.uint8(255 * (colours + rng.normal(0, 0.06, (count, 3))).clip(0, 1))
+        colours = (255 * (colours + rng.normal(0, 0.06, (count, 3))).clip(0, 1)).astype(np.uint8)
         radii = 2 * side * radius * rng.uniform(0.75, 1.2, count)
         for (py, px), colour, r in zip(2 * spots, colours.tolist(), radii, strict=True):
             draw.ellipse((px - r, py - r, px + r, py + r), tuple(colour))
@@ -310,7 +310,7 @@ def _halved(canvas: Image.Image) -> Array:
 
 def _along(noise: Array, flow_y: Array, flow_x: Array, steps: int) -> Array:
     """Noise averaged along a flow (line integral convolution): the marks of bristles."""
-    (height, width), total = noise.shape, 0
+    (height, width), total = noise.shape, np.zeros_like(noise)
     i, j = np.mgrid[0:height, 0:width].astype(np.float32)
     for _ in range(steps):
         a, b = np.clip(i, 0, height - 1).astype(int), np.clip(j, 0, width - 1).astype(int)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,8 @@ from ..run import Run, Step
 class Stateful(Protocol):
     """Anything that can be put away and taken up again."""
 
-    def state_dict(self) -> dict: ...
-    def load_state_dict(self, state: dict) -> object: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> object: ...
 
 
 def one_cycle(number: int, total: int, warmup: float = 0.05) -> float:
@@ -129,7 +129,7 @@ class _Training:
                 group["lr"] = self.rate * one_cycle(self.evaluations, self.total)
             terms = self.losses(self.generator)
             self.optimiser.zero_grad(set_to_none=True)
-            sum(terms.values(), torch.zeros((), device=self.device)).backward()
+            torch.autograd.backward(sum(terms.values(), torch.zeros((), device=self.device)))
             norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
             if not math.isfinite(float(norm)):
                 wrong = [name for name, term in terms.items() if not bool(term.isfinite().all())] or ["a gradient"]

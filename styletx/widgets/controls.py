@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import torch
 
 from ..devices import describe_device, pick_device
-from ..methods.options import Choice, Number, Option
+from ..methods.options import Choice, Number, Option, Picture
 
 CSS = Path(__file__).with_name("panel.css").read_text(encoding="utf-8")
 SMALLEST = 1e-3  # the least positive value on a logarithmic scale that begins at 0
@@ -23,6 +23,7 @@ def control(option: Option, value: Any = None) -> widgets.Widget:
     A number on a logarithmic scale that may be 0 gets a slider over 0, 0.001, 0.002, 0.005, ...: the left end is off.
     """
     allowed, value = option.allowed, option.default if value is None else value
+    assert not isinstance(allowed, Picture)
     common = dict(description=label(option.name))
     if isinstance(allowed, Choice) and allowed.open:
         made = widgets.Combobox(value=value, options=allowed.values, ensure_option=False, **common)
@@ -32,7 +33,7 @@ def control(option: Option, value: Any = None) -> widgets.Widget:
     elif allowed.log:
         made = _log_slider(allowed, value, common)
     elif option.kind is int:
-        made = _whole_slider(option, value, common)
+        made = _whole_slider(allowed, option.default, value, common)
     else:
         digits = max(0, math.ceil(-math.log10(allowed.step)))
         made = widgets.FloatSlider(value, min=allowed.low, max=allowed.high, step=allowed.step,
@@ -54,13 +55,13 @@ def _log_slider(allowed: Number, value: float, common: dict) -> widgets.Widget:
     return widgets.SelectionSlider(options=options, value=float(value), continuous_update=False, **common)
 
 
-def _whole_slider(option: Option, value: int, common: dict) -> widgets.Widget:
-    low, high, step = int(option.allowed.low), int(option.allowed.high), int(option.allowed.step)
+def _whole_slider(allowed: Number, default: Any, value: int, common: dict) -> widgets.Widget:
+    low, high, step = int(allowed.low), int(allowed.high), int(allowed.step)
     if (high - low) / step > TYPED:
         return widgets.BoundedIntText(value, min=low, max=high, step=step, **common)
     low = min(-(-low // step) * step, value)  # so that a slider in steps of 10 stops at 150, not at 151
-    if isinstance(option.default, int) and option.default:
-        high = min(high, max(REACH * option.default // step * step, value))
+    if isinstance(default, int) and default:
+        high = min(high, max(REACH * default // step * step, value))
     return widgets.IntSlider(value, min=low, max=high, step=step, continuous_update=False, **common)
 
 

@@ -50,8 +50,8 @@ class GraphPanel(widgets.VBox):
         self.clicked.add_class(self._field)
         self.clicked.add_class("stx-drawn")
         for control in (self.kind, self.row, self.column):
-            control.observe(lambda change: self._moving or self._show(), "value")
-        self.clicked.observe(lambda change: change["new"] and self._click(change["new"]), "value")
+            control.observe(lambda change: self._show(), "value")
+        self.clicked.observe(lambda change: self._click(change["new"]), "value")
         see = box([self.view], "stx-see")
         live = box([self.kind, self.row, self.column, self.clicked], "stx-live")  # a saved page hides these
         settings = box([self.graph, live], "stx-set")
@@ -99,6 +99,8 @@ class GraphPanel(widgets.VBox):
         self.clicked.value = ""
 
     def _show(self) -> None:
+        if self._moving:
+            return
         height, width = self.pixels.shape[:2]
         row, column = self.row.value, self.column.value
         mark = (f'<rect x="{column - REACH}" y="{row - REACH}" width="{2 * REACH + 1}" height="{2 * REACH + 1}" '

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ..devices import is_out_of_memory
 from ..images import resize
+from ..run import Run, Step
 from ..samples import picture
-from ..synthesis import Run, Step
 from .strip import MOMENTS, Frame
 
 DRIVES = ("thread", "heartbeat", "slice")
@@ -46,7 +46,8 @@ class Job:
         self.image: Tensor | None = None
         self.error: BaseException | None = None
         self.evaluations = self.total = 0
-        self.took, self.began, self.frames = 0.0, time.monotonic(), []
+        self.took, self.began = 0.0, time.monotonic()
+        self.frames: list[Frame] = []
         self._history: list[tuple[int, int, dict]] = []
         self._read = 0
 
@@ -134,12 +135,13 @@ class Job:
     def _advance(self) -> None:
         run = self.run
         if run is None:
-            if self._halt.is_set():  # interrupted while it was getting ready: not begun anew
+            # Interrupted while it was getting ready, or ended by another thread: not begun anew.
+            if self._halt.is_set() or self._start is None:
                 return self._close()
             made = self._start()
             if isinstance(made, Tensor):
-                self.image, self.evaluations, self.total = picture(made, argument="result"), 1, 1
-                return self._end()
+                image, self.total = picture(made, argument="result"), 1
+                return self._end(image, 1)
             self.run, self.total, self.began = made, made.total, time.monotonic()
             self._keep(made.best, 0, "start")
             if self._halt.is_set():
@@ -147,8 +149,7 @@ class Job:
             return None
         step = next(run, None)
         if step is None:
-            self.image, self.evaluations = run.best, run.evaluations
-            return self._end()
+            return self._end(run.best, run.evaluations)
         self.step = step
         self._history.append((step.evaluations, step.level, step.terms))
         due = MOMENTS[min(len(self.frames), len(MOMENTS) - 1)] * self.total
@@ -161,9 +162,9 @@ class Job:
         small = (resize(image, FRAME) if max(height, width) > FRAME else image).detach().cpu()
         self.frames.append(Frame(small, evaluations, f"{caption} · {width}×{height} px"))
 
-    def _end(self) -> None:
-        spent = self.evaluations
-        self._keep(self.image, spent, f"result, {spent} evaluations" if self.step else "result")
+    def _end(self, image: Tensor, spent: int) -> None:
+        self.image, self.evaluations = image, spent
+        self._keep(image, spent, f"result, {spent} evaluations" if self.step else "result")
         self._close()
 
     def _fail(self, error: BaseException) -> None:

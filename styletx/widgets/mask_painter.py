@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..images import resize, to_array
+from ..images import resize, size_of, to_array
 from ..samples import picture
 from ..segments import cluster, from_labels
 from .controls import CSS, box, set_help
@@ -54,10 +54,10 @@ class MaskPainter(widgets.VBox):
         self.names = [str(name) for name in names]
         if not 2 <= len(self.names) <= len(COLOURS) or len(set(self.names)) != len(self.names):
             raise ValueError(f"names: {self.names}; two to {len(COLOURS)} different names, one for each part")
-        if isinstance(clusters, bool) or not isinstance(clusters, Integral) or not 2 <= clusters <= 99:
+        if isinstance(clusters, bool) or not isinstance(clusters, int | Integral) or not 2 <= clusters <= 99:
             raise ValueError(f"clusters: {clusters}; it must be a whole number from 2 to 99")
         given = picture(image, argument="image")
-        self.full = tuple(given.shape[-2:])
+        self.full = size_of(given)
         self.image = resize(given, LONGER) if max(self.full) > LONGER else given
         self._pixels = to_array(self.image)
         self.regions, start = (
@@ -136,10 +136,10 @@ class MaskPainter(widgets.VBox):
         self.choice.observe(lambda change: self._show(), "value")
         self.brush.observe(lambda change: self._show(), "value")
         self.back.on_click(lambda button: self.undo())
-        self.drawn.observe(lambda change: change["new"] and self._draw(change["new"]), "value")
-        self.list.observe(lambda change: self._showing or self._listed(set(change["new"])), "value")
+        self.drawn.observe(lambda change: self._draw(change["new"]), "value")
+        self.list.observe(lambda change: self._listed(set(change["new"])), "value")
         for number, cell in enumerate(self.cells):
-            cell.observe(lambda change, n=number: self._showing or self._clicked(n), "value")
+            cell.observe(lambda change, n=number: self._clicked(n), "value")
         see = box([self.view], "stx-see")
         settings = box([self.choice, self.list, self.brush, self.back, folded, self.drawn], "stx-set stx-live")
         return [widgets.HTML(f"<style>{CSS}</style>"), box([see, settings], "stx-body", widgets.HBox)]
@@ -147,6 +147,8 @@ class MaskPainter(widgets.VBox):
     # The three ways.
 
     def _listed(self, chosen: set[int]) -> None:
+        if self._showing:
+            return
         before = self._regions_of(self.part)
         # Only what was chosen or left just now changes: a drawing inside a region that stays chosen is kept.
         labels = np.where(np.isin(self.regions, list(chosen - before)), self.part, self.labels)
@@ -154,6 +156,8 @@ class MaskPainter(widgets.VBox):
         self._change(np.where(gone, self._other, labels))
 
     def _clicked(self, number: int) -> None:
+        if self._showing:
+            return
         rows, columns = self._cell(number)
         where = np.zeros(self.labels.shape, bool)
         where[rows, columns] = True
@@ -161,6 +165,8 @@ class MaskPainter(widgets.VBox):
         self.assign(where, self._other if mine else self.part)
 
     def _draw(self, address: str) -> None:
+        if not address:
+            return
         self.drawn.value = ""
         try:
             data = base64.b64decode(address.partition(",")[2], validate=True)

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from ..methods.options import Choice, Number, Picture, options
-from ..synthesis import Step
+from ..run import Step
 from .charts import loss_curve, share_bar, status_bar
 from .controls import CSS, box, control, device_control, label, plain, set_help, shown
 from .job import DRIVES, SLICE, TICK, Job, automatic
@@ -35,7 +35,7 @@ class Panel(widgets.VBox):
     drive: "thread", "heartbeat" (the browser ticks) or "slice" (seconds of work per click); by default what holds
     here. Several styles, and a MaskPainter as `mask`, are given by keyword too. `run()` runs it here and now, for a
     page without a kernel; `image`, `step` and `error` are what it came to.
-    Raises ValueError for a method, keyword or value that is none.
+    Raises ValueError for an unknown method or keyword, and for a value out of range.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class Panel(widgets.VBox):
         self._options = {option.name: option for option in options(self.method)}
         self._takes = inspect.signature(self.method).parameters
         check_given(self.method, self.name, self._takes, given, main or ())
-        self._given, self._job, self._sent = dict(given), None, 0.0
+        self._given, self._sent = dict(given), 0.0
+        self._job: Job | None = None
         self._record: dict | Exception | None = None  # of what was run last, or why there is none
         self._build(main)
         super().__init__([self._css, self._body, self._message, self._note])
@@ -108,7 +109,7 @@ class Panel(widgets.VBox):
         if self.drive != "thread":  # nobody may come to make the last step
             job.drain()
         if self.play is not None:  # its beats go on in the browser: they must not start anew
-            self._disarm(self.play.value)
+            self._disarm(self.play, self.play.value)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the run to end (a thread's); False if it has not after `timeout` seconds."""
@@ -151,19 +152,19 @@ class Panel(widgets.VBox):
         else:
             self._work(SLICE)
 
-    def _ticked(self, value: int) -> None:
+    def _ticked(self, play: widgets.Play, value: int) -> None:
         """A beat of Play. 0 is its own stop or its rewinding; after an end, beats that are late must not start anew."""
         if value == 0:
             self.stop()
-            self.play.max, self._armed = 10**6, True
+            play.max, self._armed = 10**6, True
         elif self._armed:
             self._work(TICK)
             if not self.running:
-                self._disarm(value)
+                self._disarm(play, value)
 
-    def _disarm(self, value: int) -> None:
+    def _disarm(self, play: widgets.Play, value: int) -> None:
         # Play stops by itself at its largest value, in ipywidgets 7 and 8, and begins at 0 when pressed again.
-        self._armed, self.play.max = False, max(value, 1)
+        self._armed, play.max = False, max(value, 1)
 
     def _work(self, seconds: float) -> None:
         job = self._job if self.running else self._begin()
@@ -227,8 +228,8 @@ class Panel(widgets.VBox):
         first, self.play, self._armed = self.run_button, None, True
         if self.drive == "heartbeat":
             # The kernel cannot start Play in ipywidgets 7.7.1: its own button is Run.
-            first = self.play = widgets.Play(value=0, min=0, max=10**6, interval=100, show_repeat=False)
-            self.play.observe(lambda change: self._ticked(change["new"]), "value")
+            first = self.play = play = widgets.Play(value=0, min=0, max=10**6, interval=100, show_repeat=False)
+            play.observe(lambda change: self._ticked(play, change["new"]), "value")
         return box([first, self.stop_button, self.save_button], "stx-buttons stx-live", widgets.HBox)
 
     # Showing.
@@ -271,6 +272,7 @@ class Panel(widgets.VBox):
             self._show_state("stopped" if job.stopped else "done")
         elif job.step is not None:
             step = job.step
+            assert step.size is not None
             caption = f"evaluation {step.evaluations} of {step.total} · {step.size[1]}×{step.size[0]} px"
             self.picture.value = picture_html(step.image, f"{self.title}, while it forms", caption)
             self._show_state("running")
@@ -306,15 +308,16 @@ class Panel(widgets.VBox):
 
         Raises RuntimeError where there is no result yet, RecordError where an argument cannot be written down.
         """
-        if self.image is None:
+        job = self._job
+        if job is None or job.image is None:
             raise RuntimeError("save: there is no result yet; run the panel first")
         if isinstance(self._record, Exception):
             raise self._record
         record = self._record
-        if record is not None and self._job.stopped:
-            record = record | {"stopped": self._job.evaluations}
+        if record is not None and job.stopped:
+            record = record | {"stopped": job.evaluations}
         names = [picker.name for picker in self.pickers.values()]
-        return save_result(self.image, [*names, self.name], record, folder)
+        return save_result(job.image, [*names, self.name], record, folder)
 
     def _clicked_save(self) -> None:
         try:

@@ -60,6 +60,8 @@ class Picker(widgets.HBox):
 
     def __init__(self, option: str, given: Any, changed: Callable[["Picker", Exception | None], None]):
         self.option, self.changed = option, changed
+        self.image: Tensor | None = None
+        self.error: Exception | None = None
         kinds = FIRST.get(option, FIRST["content"])
         self.sources: dict[str, Any] = {n: n for kind in kinds for n in samples.names(kind, available=True)}
         self.thumbnail = widgets.HTML()
@@ -78,9 +80,9 @@ class Picker(widgets.HBox):
             self.add_class(name)
         self._listing = False
         given = given if given is not None else STANDARD.get(option, next(iter(self.sources)))
-        self.choice.observe(lambda change: self._listing or self._chosen(), "value")
+        self.choice.observe(lambda change: self._chosen(), "value")
         self.choose(given, "given" if isinstance(given, Tensor | bytes) else str(given))
-        self.path.observe(lambda change: change["new"].strip() and self.choose(change["new"].strip()), "value")
+        self.path.observe(lambda change: self._typed(change["new"].strip()), "value")
         self.upload.observe(lambda change: self._uploaded(change["new"]), "value")
 
     @property
@@ -103,12 +105,18 @@ class Picker(widgets.HBox):
             self._chosen()
         self.choice.value = name
 
+    def _typed(self, path: str) -> None:
+        if path:
+            self.choose(path)
+
     def _uploaded(self, value: Any) -> None:
         found = uploaded(value)
         if found:
             self.choose(found[1], found[0])
 
     def _chosen(self) -> None:
+        if self._listing:
+            return
         self.error, what, name = None, label(self.option), html.escape(self.name)
         try:
             self.image = samples.picture(self.source, argument=self.option)

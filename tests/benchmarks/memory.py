@@ -11,8 +11,9 @@ import sys
 import torch
 
 from styletx import load_encoder
-from styletx.memory import HISTORY, predict_memory, resident
+from styletx.memory import predict_memory, resident
 from styletx.methods.gatys import STYLE_LAYERS
+from styletx.synthesis import HISTORY, PICTURES
 
 from . import peer
 from .measure import ROOT
@@ -28,7 +29,7 @@ def run(device: torch.device, quick: bool = False) -> dict:
         for size in sizes:
             encoder = load_encoder(network, weights="random", device="cpu")
             rows.append({"network": network, "size": size, "steps": 4 if quick else STEPS})
-            rows[-1]["predicted"] = predict_memory(encoder, LAYERS, (size, size))
+            rows[-1]["predicted"] = predict_memory(encoder, LAYERS, (size, size), PICTURES)
             for side in ("styletx", "pystiche"):
                 rows[-1][side] = in_subprocess(side, network, size, rows[-1]["steps"], device)
     return {"rows": rows}

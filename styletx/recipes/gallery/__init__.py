@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...images import resize
+from ...images import resize, size_of
 
 Strip = tuple[list[Tensor], list[str], dict]
 SIZE = 384
@@ -35,7 +35,7 @@ def detail(picture: Tensor, centre: tuple[float, float] = (0.45, 0.4), zoom: flo
         for at, whole, side in zip(centre, picture.shape[-2:], sides, strict=True)
     )
     part = picture[..., top : top + sides[0], left : left + sides[1]]
-    return resize(part, tuple(picture.shape[-2:]))
+    return resize(part, size_of(picture))
 
 
 def covering(picture: Tensor, size: tuple[int, int]) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ...encoders import load_encoder
-from ...images import resize
+from ...images import resize, size_of
 from ...losses import gram_loss, value_range
 from ...methods.deep_photo import (
     MATTING_WEIGHT,
@@ -27,7 +27,7 @@ LAMBDAS = (0.0, 1e2, 1e3, 1e4, 1e5)
 
 def deep_photo_parts() -> Strip:
     """Neither segments nor matting, each alone, and both; with what they leave of the losses."""
-    kinds = {
+    kinds: dict[str, dict[str, str | float]] = {
         "neither (Gatys et al.)": dict(segments="none", matting_weight=0.0),
         "segments": dict(matting_weight=0.0),
         "matting": dict(segments="none"),
@@ -56,7 +56,7 @@ def _measure(picture: Tensor) -> dict[str, float]:
     content, style, encoder = load(PHOTO), load(SUNSET), load_encoder("mini")
     where = find_segments(content, style, encoder=encoder)
     objective = deep_photo_objective(content, style, where, style_weight=1.0, matting_weight=1.0)
-    values = objective.at(tuple(picture.shape[-2:]), encoder)(picture.to(encoder.device))
+    values = objective.at(size_of(picture), encoder)(picture.to(encoder.device))
     return {name: float(values[name]) for name in ("style", "matting")}
 
 
@@ -85,16 +85,18 @@ def deep_photo_relit() -> Strip:
 def deep_photo_failures() -> Strip:
     """What goes wrong, made on purpose."""
     content, style = load(PHOTO), load(SUNSET)
-    here, there = find_segments(content, style, count=2)
+    found = find_segments(content, style, count=2)
+    assert found is not None
+    here, there = found
     swapped = _photo(mask=here, style_mask=there.flip(1))
     tinted = _photo(matting_weight=100 * MATTING_WEIGHT, style_weight=1.0)
     painted = _photo(matting_weight=0.01 * MATTING_WEIGHT)
-    grainy = Objective(  # ε as in the paper, and no content: nothing holds back what matting does not see
+    objective = Objective(  # ε as in the paper, and no content: nothing holds back what matting does not see
         Match(gram_loss, style, STYLE_LAYERS, weight=STYLE_WEIGHT),
         Energy(factory=photorealism(content, eps=1e-7), weight=MATTING_WEIGHT),
         Energy(value_range, weight=RANGE_WEIGHT),
     )
-    grainy = synthesize(grainy, start=resize(content, SIZE), steps=200, keep_detail=True).finish(progress=False)
+    grainy = synthesize(objective, start=resize(content, SIZE), steps=200, keep_detail=True).finish(progress=False)
     captions = ["segments swapped", "λ too large: a tint", "λ too small: paint", "ε = 10⁻⁷: speckles in the sky"]
     return [swapped, tinted, painted, grainy], captions, {}
 

@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor
 
-from ...images import noise_like, resize
+from ...images import noise_like, resize, size_of
 from ...losses import content_loss, covariance_loss, gram_loss, total_variation, value_range
 from ...methods.gatys import (
     CONTENT_LAYERS,
@@ -117,7 +117,7 @@ def _judge(photo: str, painting: str, size: int = SIZE):
     """Content and style loss with weight 1 each, at the gallery's size."""
     content, style = load(photo), load(painting)
     objective = gatys_objective(content, style, style_weight=1.0, tv_weight=0.0)
-    return objective.at(tuple(resize(content, size).shape[-2:]), "mini")
+    return objective.at(size_of(resize(content, size)), "mini")
 
 
 @torch.no_grad()
@@ -155,11 +155,10 @@ def optimisers() -> Strip:
 def four_pictures() -> Strip:
     """The in-class problem: which picture has which losses?"""
     photo, painting = resize(load(PHOTO), SIZE), load("great-wave")
-    size = tuple(photo.shape[-2:])
     result = gatys(PHOTO, "great-wave", size=SIZE).finish(progress=False)
     texture = reconstruct_style(painting, size=SIZE, steps=300).finish(progress=False)
     noise = noise_like(photo, 0).clamp(0, 1)
-    pictures = [noise, resize(texture, size), result, photo]
+    pictures = [noise, resize(texture, size_of(photo)), result, photo]
     level = _judge(PHOTO, "great-wave")
     return pictures, list("ABCD"), {"losses": {c: _losses(level, p) for c, p in zip("ABCD", pictures, strict=True)}}
 

@@ -1,11 +1,13 @@
 """The strips of lecture 02: what a layer remembers."""
 
+from functools import partial
+
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from ...encoders import Encoder, load_encoder
-from ...images import fit_size, resize, to_array
+from ...images import fit_size, resize, size_of, to_array
 from ...methods.inversion import invert, reconstruction_error
 from ...samples import load
 from . import PHOTO, Strip
@@ -29,18 +31,18 @@ def judged(picture: Tensor, photo: Tensor, encoder: Encoder, layer: str) -> dict
 
 def _photo(name: str = PHOTO, longer: int = LONGER) -> Tensor:
     photo = load(name)
-    return resize(photo, fit_size(*photo.shape[-2:], longer=longer))
+    return resize(photo, fit_size(*size_of(photo), longer=longer))
 
 
 def inversion_layers() -> Strip:
     """One photo from every layer, all at one λ; beside it, in numbers, the same without regularisers."""
     photo, encoder = _photo(), load_encoder("mini")
-    pictures, found = [], {"regularised": {}, "free": {}}
+    pictures = []
+    found: dict[str, dict[str, dict[str, float]]] = {"regularised": {}, "free": {}}
     for layer in LAYERS:
-        calm, free = (
-            invert(photo, layer=layer, size=LONGER, steps=STEPS, encoder=encoder, **weights).finish(progress=False)
-            for weights in ({}, {"alpha_weight": 0.0, "beta_weight": 0.0})
-        )
+        make = partial(invert, photo, layer=layer, size=LONGER, steps=STEPS, encoder=encoder)
+        calm = make().finish(progress=False)
+        free = make(alpha_weight=0.0, beta_weight=0.0).finish(progress=False)
         pictures.append(calm)
         found["regularised"][layer] = judged(calm, photo, encoder, layer)
         found["free"][layer] = judged(free, photo, encoder, layer)
@@ -52,8 +54,8 @@ def inversion_beta() -> Strip:
     photo, encoder, weights = _photo(), load_encoder("mini"), (0.0, 0.1, 1.0, 10.0, 100.0)
     pictures, found = [], {}
     for weight in weights:
-        alpha = {"alpha_weight": 0.0} if not weight else {}
-        run = invert(photo, layer=DEEP, size=LONGER, steps=STEPS, beta_weight=weight, encoder=encoder, **alpha)
+        make = partial(invert, photo, layer=DEEP, size=LONGER, steps=STEPS, beta_weight=weight, encoder=encoder)
+        run = make() if weight else make(alpha_weight=0.0)
         pictures.append(run.finish(progress=False))
         found[f"{weight:g}"] = judged(pictures[-1], photo, encoder, DEEP)
     captions = ["no regulariser", *(f"λ_β = {weight:g}" for weight in weights[1:])]
@@ -63,7 +65,8 @@ def inversion_beta() -> Strip:
 def inversion_starts() -> Strip:
     """Four noise starts from one code, at three depths, and how far the results spread, over five photos."""
     layers, seeds, encoder = ("relu2_1", "relu3_1", "relu5_1"), range(4), load_encoder("mini")
-    pictures, captions, spread = [], [], {layer: {} for layer in layers}
+    pictures, captions = [], []
+    spread: dict[str, dict[str, float]] = {layer: {} for layer in layers}
     for name in PHOTOS:
         photo = _photo(name, 160)
         for layer in layers:

@@ -69,7 +69,7 @@ def mmd_cost() -> Strip:
         "Gaussian, all pairs": (gaussian_kernel(10.0), False),
         "Gaussian, linear time": (gaussian_kernel(10.0), True),
     }
-    found = {name: {} for name in cases}
+    found: dict[str, dict[int, float]] = {name: {} for name in cases}
     for count in (256, 1024, 4096, 16384):
         generator = torch.Generator().manual_seed(0)
         x, y = (torch.rand(96, count, generator=generator) for _ in range(2))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from ...course.figures import heat
 from ...encoders import load_encoder
 from ...evaluation.litmus import truth_table
-from ...images import luminance, noise_like, resize
+from ...images import luminance, noise_like, resize, size_of
 from ...losses import (
     STYLE_LOSSES,
     content_loss,
@@ -60,7 +60,7 @@ def museum() -> Strip:
 
 def museum_cost() -> Strip:
     """Numbers only: seconds and memory of an evaluation with its gradient, each loss in an interpreter of its own."""
-    cost = {}
+    cost: dict[str, dict[int, dict[str, float]]] = {}
     for name in STYLE_LOSSES:
         cost[name] = {}
         for size in (256, 512):
@@ -77,14 +77,14 @@ def measure(name: str, size: int) -> None:
     loss, layers = STYLE_LOSSES[name]
     photo, painting = resize(load(PHOTO), size), load(PAINTING)
     encoder = load_encoder("mini")
-    objective = Objective(Match(loss, painting, layers))
+    objective = Objective(Match(loss, painting, layers or STYLE_LAYERS))
     x, seconds = photo.to(encoder.device).requires_grad_(True), []
     before = peak_memory(encoder.device, reset=True)
-    level = objective.at(tuple(photo.shape[-2:]), encoder)
+    level = objective.at(size_of(photo), encoder)
     level.update(x, 0)
     for _ in range(4):
         start = time.perf_counter()
-        (slope,) = torch.autograd.grad(sum(level(x).values()), x)
+        (slope,) = torch.autograd.grad(sum(level(x).values(), torch.zeros((), device=x.device)), x)
         float(slope.sum())  # waits for the device
         seconds.append(time.perf_counter() - start)
     print(json.dumps({"seconds": median(seconds[1:]), "memory": peak_memory(encoder.device) - before}))
@@ -106,7 +106,7 @@ def stability() -> Strip:
     (standard deviations in 16×16 windows) relative to its mean.
     """
     painting, photo = load(PAINTING), resize(load(PHOTO), 128)
-    terms = {
+    terms: dict[str, list[Match | Energy]] = {
         "Gram": [],
         "Gram, total variation": [Energy(total_variation, TV_WEIGHT)],
         "Gram, histogram": [Match(histogram_loss, painting, STYLE_LAYERS, weight=STYLE_WEIGHT)],
@@ -131,7 +131,7 @@ def stability() -> Strip:
 def structure() -> Strip:
     """Gram matrices alone, with the photo's edges, with its depth; and the depth that the network sees in each."""
     photo, look = resize(load("kodak-08"), SIZE), depth_encoder()
-    keepers = {
+    keepers: dict[str, list[Match]] = {
         "Gram alone": [],
         "with the photo's edges": [Match(laplacian_loss, photo, "input", weight=5.0)],
         "with the photo's depth": [Match(depth_loss, photo, "depth", weight=10.0, encoder=look)],
