@@ -33,7 +33,18 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
-from styletx import describe_device, gatys, images, load, load_encoder, read, resize, samples, show, write
+from styletx import (
+    describe_device,
+    gatys,
+    images,
+    load,
+    load_encoder,
+    read,
+    resize,
+    samples,
+    show,
+    write,
+)
 from styletx.course.figures import CONTENT, STYLE, table
 
 plt.rcParams["figure.dpi"] = 130
@@ -70,7 +81,9 @@ show(china, red, green, blue, titles=["china", "red", "green", "blue"], height=1
 folder = Path(tempfile.mkdtemp())
 path = write(china, folder / "china.png")
 error = (read(path) - china).abs().max().item()
-print(f"largest difference after writing and reading: {error:.5f}; half a step is {1 / 510:.5f}")
+print(
+    f"largest difference after writing and reading: {error:.5f}; half a step is {1 / 510:.5f}"
+)
 assert error <= 1 / 510 + 1e-6
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -89,7 +102,11 @@ def thumbnail(name):
     return resize(image[..., top : top + side, left : left + side], 150)
 
 
-showable = [name for name in samples.names(showable=True) if samples.info(name).kind != "texture"]
+showable = [
+    name
+    for name in samples.names(showable=True)
+    if samples.info(name).kind != "texture"
+]
 here = [name for name in showable if samples.info(name).source != "fetched"]
 show(*map(thumbnail, here), titles=here, columns=7, height=1.3)
 
@@ -106,7 +123,9 @@ show(painting, height=2.2)
 # show it:
 
 # %%
-rows = [[name, samples.info(name).credit, samples.info(name).licence] for name in here[:6]]
+rows = [
+    [name, samples.info(name).credit, samples.info(name).licence] for name in here[:6]
+]
 table(rows, ["name", "credit", "licence"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -134,17 +153,27 @@ n = torch.arange(400, dtype=torch.float64)
 kept = torch.cos(2 * torch.pi * f * n)[::k]
 ghost = torch.cos(2 * torch.pi * (k * f - 1) * n[: len(kept)])
 error = (kept - ghost).abs().max()
-print(f"every {k}th pixel against stripes of frequency {k * f - 1:.2f}: they differ by {error:.1e}")
+print(
+    f"every {k}th pixel against stripes of frequency {k * f - 1:.2f}: they differ by {error:.1e}"
+)
 assert torch.allclose(kept, ghost, atol=1e-9)
 
 # %% [markdown]
 # In two dimensions: rings that become finer outwards. `resize` averages before it samples.
 
 # %%
-y, x = torch.meshgrid(torch.linspace(-1, 1, 600), torch.linspace(-1, 1, 600), indexing="ij")
+y, x = torch.meshgrid(
+    torch.linspace(-1, 1, 600), torch.linspace(-1, 1, 600), indexing="ij"
+)
 rings = (0.5 + 0.5 * torch.cos(430 * (x**2 + y**2)))[None, None].expand(1, 3, -1, -1)
 every_fourth, averaged = rings[..., ::4, ::4], resize(rings, 150)
-show(rings, every_fourth, averaged, titles=["600 × 600", "every 4th pixel", "resize: averaged"], height=2.7)
+show(
+    rings,
+    every_fourth,
+    averaged,
+    titles=["600 × 600", "every 4th pixel", "resize: averaged"],
+    height=2.7,
+)
 
 # %% [markdown]
 # The middle picture has a whole grid of false centres. On photographs it is roofs, fences and fabric that
@@ -154,7 +183,13 @@ show(rings, every_fourth, averaged, titles=["600 × 600", "every 4th pixel", "re
 roof = load("china")[..., 150:390, 150:510]
 nearest = F.interpolate(roof, size=(60, 90), mode="nearest")
 averaged = resize(roof, (60, 90))
-show(roof, nearest, averaged, titles=["240 × 360", "every 4th pixel", "resize: averaged"], height=1.9)
+show(
+    roof,
+    nearest,
+    averaged,
+    titles=["240 × 360", "every 4th pixel", "resize: averaged"],
+    height=1.9,
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The device
@@ -196,7 +231,13 @@ panel
 # %%
 run = gatys("chelsea", "mosaic", size=256, steps=80)
 picture = run.finish(progress=False)
-show(load("chelsea"), load("mosaic"), picture, titles=["content", "style", "result"], height=2.0)
+show(
+    load("chelsea"),
+    load("mosaic"),
+    picture,
+    titles=["content", "style", "result"],
+    height=2.0,
+)
 
 # %% [markdown]
 # In a notebook of your own leave `progress=False` out: a bar then shows the time that is left.
@@ -213,7 +254,11 @@ steps = list(gatys("coffee", "stained-glass", size=224, steps=60, levels=[112, 2
 sizes = sorted({step.size for step in steps})
 print(f"{len(steps)} steps, {steps[-1].evaluations} evaluations, sizes {sizes}")
 chosen = [steps[0], steps[3], steps[12], steps[-1]]
-show(*[step.image for step in chosen], titles=[f"evaluation {s.evaluations}" for s in chosen], height=1.65)
+show(
+    *[step.image for step in chosen],
+    titles=[f"evaluation {s.evaluations}" for s in chosen],
+    height=1.65,
+)
 
 # %% [markdown]
 # The first pictures are small: a run goes *coarse to fine*, so that most evaluations are cheap and strokes
@@ -227,8 +272,16 @@ for name, colour, line, side in (
     ("style", STYLE, "-", "bottom"),
     ("strokes", STYLE, "--", "top"),
 ):
-    axis.semilogy([s.evaluations for s in steps], [s.losses[name] for s in steps], line, color=colour, lw=2)
-    axis.text(steps[-1].evaluations + 0.7, steps[-1].losses[name], name, color=colour, va=side)
+    axis.semilogy(
+        [s.evaluations for s in steps],
+        [s.losses[name] for s in steps],
+        line,
+        color=colour,
+        lw=2,
+    )
+    axis.text(
+        steps[-1].evaluations + 0.7, steps[-1].losses[name], name, color=colour, va=side
+    )
 change = next(s.evaluations for s in steps if s.level == 1)
 axis.axvline(change, color="0.6", lw=1, ls=":")
 axis.annotate(
@@ -267,7 +320,9 @@ from styletx.methods import METHODS
 from styletx.methods.record import again, record
 
 inputs = {"content": "chelsea", "style": "mosaic"}
-saved = write(picture, folder / "first.png", record("gatys", inputs, {"size": 256, "steps": 80}))
+saved = write(
+    picture, folder / "first.png", record("gatys", inputs, {"size": 256, "steps": 80})
+)
 images.read_record(saved)["inputs"]
 
 # %% [markdown]
@@ -318,7 +373,9 @@ array = images.to_array(coffee)
 wrapped = images.from_array(array + 80)  # uint8 + int stays uint8
 assert (torch.tensor([200], dtype=torch.uint8) + 80).item() == 24
 brighter = (coffee + 80 / 255).clamp(0, 1)
-show(brighter, wrapped, titles=["brighter, in floats", "brighter, in uint8"], height=2.0)
+show(
+    brighter, wrapped, titles=["brighter, in floats", "brighter, in uint8"], height=2.0
+)
 
 # %% [markdown]
 # **Clamping too early**: where a value is clamped, its gradient is 0, and no optimiser can bring it back.
@@ -393,7 +450,11 @@ print(f"{(error > 0.05).float().mean():.0%} of the pixels are stuck")
 # %%
 n = torch.arange(300, dtype=torch.float64)
 small = torch.cos(2 * torch.pi * n / 3)[::2]
-assert torch.allclose(small, torch.cos(2 * torch.pi * torch.arange(150, dtype=torch.float64) / 3), atol=1e-9)
+assert torch.allclose(
+    small,
+    torch.cos(2 * torch.pi * torch.arange(150, dtype=torch.float64) / 3),
+    atol=1e-9,
+)
 strength = torch.fft.rfft(small).abs()
 print(f"the strongest period is {len(small) / strength.argmax().item():.1f} pixels")
 
@@ -423,7 +484,9 @@ for step in run:
     if len(losses) > 10 and losses[-1] > 0.8 * losses[-11]:
         break
 left = 1 - step.evaluations / step.total
-print(f"{left:.0%} of {step.total} evaluations saved; loss from {losses[0]:.3g} to {losses[-1]:.3g}")
+print(
+    f"{left:.0%} of {step.total} evaluations saved; loss from {losses[0]:.3g} to {losses[-1]:.3g}"
+)
 show(run.best, height=1.8)
 
 # %% [markdown]
@@ -447,7 +510,9 @@ show(run.best, height=1.8)
 
 # %%
 name, pictures, arguments = again(saved)
-other = METHODS[name](**{**pictures, "style": "marbling"}, **{**arguments, "steps": 30, "size": 160})
+other = METHODS[name](
+    **{**pictures, "style": "marbling"}, **{**arguments, "steps": 30, "size": 160}
+)
 show(other.finish(progress=False), height=1.8)
 
 # %% [markdown]

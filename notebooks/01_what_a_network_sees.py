@@ -53,7 +53,13 @@ plt.rcParams["figure.dpi"] = 130
 # $$
 
 # %%
-x = [[1, 1, 1, 7, 8], [1, 0, 2, 8, 8], [0, 1, 1, 8, 9], [1, 1, 8, 8, 8], [2, 8, 8, 9, 8]]
+x = [
+    [1, 1, 1, 7, 8],
+    [1, 0, 2, 8, 8],
+    [0, 1, 1, 8, 9],
+    [1, 1, 8, 8, 8],
+    [2, 8, 8, 9, 8],
+]
 w = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
 x, w = torch.tensor(x).float(), torch.tensor(w).float()
 
@@ -105,8 +111,13 @@ from scipy.signal import convolve2d
 
 true_convolution = torch.from_numpy(convolve2d(x.numpy(), w.numpy(), mode="valid"))
 assert torch.equal(true_convolution, correlate(x, w.flip(0, 1)))
-print("convolution = cross-correlation with the filter turned by 180°; for this filter the sign changes:")
-print("largest |convolution + cross-correlation|:", (true_convolution + y).abs().max().item())
+print(
+    "convolution = cross-correlation with the filter turned by 180°; for this filter the sign changes:"
+)
+print(
+    "largest |convolution + cross-correlation|:",
+    (true_convolution + y).abs().max().item(),
+)
 
 # %% [markdown]
 # From $5 \times 5$ numbers $3 \times 3$ are left, because the filter has to fit in. With $p$ more pixels on
@@ -152,8 +163,14 @@ show(
 # `relu1_1`, `relu2_1` and `relu3_1`; it lies in the package.
 
 # %%
-encoder = load_encoder("mini", normalised=True, device="cpu")  # small pictures: the CPU is enough
-rows = [[name, tuple(step.weight.shape)] for name, step in encoder.steps.items() if name.startswith("conv")]
+encoder = load_encoder(
+    "mini", normalised=True, device="cpu"
+)  # small pictures: the CPU is enough
+rows = [
+    [name, tuple(step.weight.shape)]
+    for name, step in encoder.steps.items()
+    if name.startswith("conv")
+]
 table(rows, ["layer", "weights: filters, channels in, height, width"])
 
 # %% [markdown]
@@ -166,7 +183,9 @@ table(rows, ["layer", "weights: filters, channels in, height, width"])
 filters = encoder.steps["conv1_1"].weight
 maps = encoder(photo, "relu1_1")["relu1_1"][0]
 chosen = maps.clamp(max=9).sqrt().std((1, 2)).topk(6).indices
-colours = 0.5 + 0.5 * filters[chosen] / filters[chosen].abs().amax((1, 2, 3), keepdim=True)
+colours = 0.5 + 0.5 * filters[chosen] / filters[chosen].abs().amax(
+    (1, 2, 3), keepdim=True
+)
 patches = F.interpolate(colours, size=(120, 120), mode="nearest")
 show(patches, heat(maps[chosen], 0, 9, gamma=0.5), columns=6, height=1.1)
 
@@ -205,11 +224,17 @@ views = [encoder(photo, STYLE_LAYERS) for photo in photos]
 
 
 def live(layer):
-    return [c for c in range(encoder.channels(layer)) if c not in encoder.dead.get(layer, [])]
+    return [
+        c
+        for c in range(encoder.channels(layer))
+        if c not in encoder.dead.get(layer, [])
+    ]
 
 
 for layer in STYLE_LAYERS:
-    means = torch.cat([view[layer].flatten(2) for view in views], dim=2).mean((0, 2))[live(layer)]
+    means = torch.cat([view[layer].flatten(2) for view in views], dim=2).mean((0, 2))[
+        live(layer)
+    ]
     print(f"{layer}: mean activations from {means.min():.4f} to {means.max():.4f}")
     assert (means - 1).abs().max() < 1e-3
 
@@ -219,7 +244,9 @@ for layer in ("relu3_1", "relu5_1"):
     before, after = (e(photo, layer)[layer][0, live(layer)] for e in (plain, encoder))
     factors = after.amax((1, 2)) / before.amax((1, 2)).clamp(min=1e-12)
     error = (before * factors[:, None, None] - after).abs().max() / after.max()
-    print(f"{layer}: one positive factor for each channel explains all but {error:.1e} of the largest value")
+    print(
+        f"{layer}: one positive factor for each channel explains all but {error:.1e} of the largest value"
+    )
     assert error < 1e-3
 
 # %% [markdown]
@@ -236,7 +263,12 @@ for layer in ("relu3_1", "relu5_1"):
 # %%
 def most_contrast(maps, count, every=1):
     """Channels of (C, h, w) that vary most, as drawn; `every`: only every so many-th of that ranking."""
-    return maps.clamp(max=9).sqrt().std((1, 2)).argsort(descending=True)[: count * every : every]
+    return (
+        maps.clamp(max=9)
+        .sqrt()
+        .std((1, 2))
+        .argsort(descending=True)[: count * every : every]
+    )
 
 
 def glow(maps):
@@ -248,7 +280,11 @@ seen = encoder(photo, STYLE_LAYERS)
 columns = []
 for layer in STYLE_LAYERS:
     maps = seen[layer][0, most_contrast(seen[layer][0], 4, every=2)]
-    columns.append(torch.cat([F.pad(one, (0, 0, 0, 5), value=1.0) for one in glow(maps)], dim=1)[None])
+    columns.append(
+        torch.cat([F.pad(one, (0, 0, 0, 5), value=1.0) for one in glow(maps)], dim=1)[
+            None
+        ]
+    )
 show(*columns, titles=list(STYLE_LAYERS), height=5.4)
 
 # %% [markdown]
@@ -263,15 +299,21 @@ import base64
 
 import ipywidgets as widgets
 
-pick_layer = widgets.Dropdown(options=STYLE_LAYERS, value="relu3_1", description="layer")
-pick_channel = widgets.IntSlider(3, 0, encoder.channels("relu3_1") - 1, description="channel")
+pick_layer = widgets.Dropdown(
+    options=STYLE_LAYERS, value="relu3_1", description="layer"
+)
+pick_channel = widgets.IntSlider(
+    3, 0, encoder.channels("relu3_1") - 1, description="channel"
+)
 screen = widgets.HTML()
 
 
 def look(change=None):
     pick_channel.max = encoder.channels(pick_layer.value) - 1
     channel = pick_channel.value
-    data = base64.b64encode(images.to_png(glow(seen[pick_layer.value][0, [channel]]))).decode()
+    data = base64.b64encode(
+        images.to_png(glow(seen[pick_layer.value][0, [channel]]))
+    ).decode()
     text = f"channel {channel} of {pick_layer.value}"
     screen.value = f'<img src="data:image/png;base64,{data}" alt="{text}" width="480">'
 
@@ -324,9 +366,15 @@ _ = axis.legend(frameon=False)
 maps = encoder(photo, "relu2_1")["relu2_1"]
 maps = maps[:, most_contrast(maps[0], 1), 20:80, 40:130]
 largest, mean = F.max_pool2d(maps, 2), F.avg_pool2d(maps, 2)
-assert (largest >= mean).all() and torch.allclose(F.max_pool2d(3 * maps, 2), 3 * largest)
+assert (largest >= mean).all() and torch.allclose(
+    F.max_pool2d(3 * maps, 2), 3 * largest
+)
 pictures = [heat(m[0], 0, 9, size=(240, 360), gamma=0.5) for m in (maps, largest, mean)]
-show(*pictures, titles=["a part of relu2_1", "maximum of 2 × 2", "mean of 2 × 2"], height=1.9)
+show(
+    *pictures,
+    titles=["a part of relu2_1", "maximum of 2 × 2", "mean of 2 × 2"],
+    height=1.9,
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How far a layer sees
@@ -344,7 +392,11 @@ show(*pictures, titles=["a part of relu2_1", "maximum of 2 × 2", "mean of 2 × 
 # Neural Networks](https://doi.org/10.23915/distill.00021), Distill 2019.)
 
 # %%
-GEOMETRY = {"conv": (3, 1), "relu": (1, 1), "pool": (2, 2)}  # kernel and stride in VGG's layout
+GEOMETRY = {
+    "conv": (3, 1),
+    "relu": (1, 1),
+    "pool": (2, 2),
+}  # kernel and stride in VGG's layout
 
 
 def receptive_field(layer):
@@ -357,8 +409,13 @@ def receptive_field(layer):
 
 shown = [name for name in encoder.layers if name[:4] in ("relu", "pool")]
 vgg = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
-rows = [[name, *receptive_field(name), encoder.channels(name), vgg[name[4]]] for name in shown]
-table(rows, ["layer", "field (pixels)", "jump (pixels)", "channels in mini", "in VGG-19"])
+rows = [
+    [name, *receptive_field(name), encoder.channels(name), vgg[name[4]]]
+    for name in shown
+]
+table(
+    rows, ["layer", "field (pixels)", "jump (pixels)", "channels in mini", "in VGG-19"]
+)
 
 # %% [markdown]
 # The claim: this is exactly how far the gradient reaches. A pixel outside the field cannot change the
@@ -368,15 +425,22 @@ table(rows, ["layer", "field (pixels)", "jump (pixels)", "channels in mini", "in
 
 # %%
 bare = load_encoder("mini", weights="random", pooling="avg", device="cpu")
-noise = torch.rand((1, 3, 256, 256), generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+noise = torch.rand(
+    (1, 3, 256, 256), generator=torch.Generator().manual_seed(0)
+).requires_grad_(True)
 for layer in STYLE_LAYERS:
     features = bare(noise, layer)[layer]
     middle = features.shape[-1] // 2
     (gradient,) = torch.autograd.grad(features[0, :, middle, middle].sum(), noise)
     rows = gradient[0].abs().sum((0, 2)).nonzero().flatten()
     width = int(rows[-1] - rows[0] + 1)
-    print(f"{layer}: the gradient reaches {width} pixels, the formula says {receptive_field(layer)[0]}")
-    assert (width, receptive_field(layer)) == (receptive_field(layer)[0], encoder.receptive_field(layer))
+    print(
+        f"{layer}: the gradient reaches {width} pixels, the formula says {receptive_field(layer)[0]}"
+    )
+    assert (width, receptive_field(layer)) == (
+        receptive_field(layer)[0],
+        encoder.receptive_field(layer),
+    )
 
 # %% [markdown]
 # On the photograph, around one point:
@@ -390,9 +454,13 @@ for layer, shade in zip(STYLE_LAYERS, shades, strict=True):
     size = receptive_field(layer)[0]
     corner = (column - size / 2, row - size / 2)
     label = f"{layer}: {size} pixels"
-    axis.add_patch(Rectangle(corner, size, size, fill=False, lw=2.5, edgecolor=shade, label=label))
+    axis.add_patch(
+        Rectangle(corner, size, size, fill=False, lw=2.5, edgecolor=shade, label=label)
+    )
 axis.axis("off")
-_ = axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=11)
+_ = axis.legend(
+    loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=11
+)
 
 # %% slideshow={"slide_type": "-"}
 crops = []
@@ -429,10 +497,15 @@ def best_patches(layer, channel, count=9):
         inner = answer[layer][0, [channel], margin:-margin, margin:-margin]
         values, places = F.adaptive_max_pool2d(inner, (2, 3), return_indices=True)
         # Sixths of an uneven map overlap, and may share their largest value.
-        highest = dict(zip(places.flatten().tolist(), values.flatten().tolist(), strict=True))
+        highest = dict(
+            zip(places.flatten().tolist(), values.flatten().tolist(), strict=True)
+        )
         for place, value in highest.items():
             inside = divmod(place, inner.shape[-1])
-            top, left = (int((k + margin) * jump + (jump - 1) / 2 - (size - 1) / 2) for k in inside)
+            top, left = (
+                int((k + margin) * jump + (jump - 1) / 2 - (size - 1) / 2)
+                for k in inside
+            )
             found.append((value, picture[..., top : top + size, left : left + size]))
     found.sort(key=lambda pair: -pair[0])
     return [patch for _, patch in found[:count]]
@@ -441,13 +514,18 @@ def best_patches(layer, channel, count=9):
 # %%
 def sheet(patches):
     """Nine patches as one picture, three by three, with white lines between them."""
-    patches = [F.pad(images.resize(patch, (56, 56)), (1, 1, 1, 1), value=1.0) for patch in patches]
+    patches = [
+        F.pad(images.resize(patch, (56, 56)), (1, 1, 1, 1), value=1.0)
+        for patch in patches
+    ]
     return torch.cat([torch.cat(patches[k : k + 3], dim=-1) for k in (0, 3, 6)], dim=-2)
 
 
 sheets, titles = [], []
 for layer in STYLE_LAYERS[1:]:
-    together = torch.cat([answer[layer][0].flatten(1) for answer in answers], dim=1)[..., None]
+    together = torch.cat([answer[layer][0].flatten(1) for answer in answers], dim=1)[
+        ..., None
+    ]
     for channel in most_contrast(together, 5, every=4).tolist():
         sheets.append(sheet(best_patches(layer, channel)))
         titles.append(f"{layer}, channel {channel}")
@@ -520,7 +598,9 @@ for step in zeros.steps.values():
     step.padding_mode = "zeros"
 layers = ("relu1_1", "relu3_1", "relu5_1")
 a, b = encoder(photo, layers), zeros(photo, layers)
-change = [heat((a[n] - b[n]).abs().mean(1), 0, 1, size=photo.shape[-2:]) for n in layers]
+change = [
+    heat((a[n] - b[n]).abs().mean(1), 0, 1, size=photo.shape[-2:]) for n in layers
+]
 show(photo, *change, titles=["photograph", *layers], height=1.7)
 
 # %% [markdown]
@@ -532,7 +612,12 @@ show(photo, *change, titles=["photograph", *layers], height=1.7)
 flooded = encoder(255 * photo, "relu3_1")["relu3_1"]
 print(f"mean activation {flooded.mean():.0f} instead of {seen['relu3_1'].mean():.1f}")
 channel = most_contrast(seen["relu3_1"][0], 4)[3:]
-show(glow(seen["relu3_1"][0, channel]), glow(flooded[0, channel]), titles=["0 to 1", "0 to 255"], height=1.7)
+show(
+    glow(seen["relu3_1"][0, channel]),
+    glow(flooded[0, channel]),
+    titles=["0 to 1", "0 to 255"],
+    height=1.7,
+)
 
 # %% [markdown]
 # **A shift that is no shift.** Move the picture by the layer's jump, and the map moves by one position,
@@ -542,13 +627,20 @@ show(glow(seen["relu3_1"][0, channel]), glow(flooded[0, channel]), titles=["0 to
 
 # %%
 def change_by_shift(encoder, pixels, layer="relu4_1", margin=6):
-    still, moved = (encoder(p, layer)[layer] for p in (photo, photo.roll(pixels, dims=-1)))
+    still, moved = (
+        encoder(p, layer)[layer] for p in (photo, photo.roll(pixels, dims=-1))
+    )
     still = still.roll(round(pixels / 8), dims=-1)[..., margin:-margin, margin:-margin]
-    return ((moved[..., margin:-margin, margin:-margin] - still).norm() / still.norm()).item()
+    return (
+        (moved[..., margin:-margin, margin:-margin] - still).norm() / still.norm()
+    ).item()
 
 
 mean_pooling = load_encoder("mini", pooling="avg", device="cpu")
-rows = [[f"{n} pixels", change_by_shift(plain, n), change_by_shift(mean_pooling, n)] for n in (8, 1, 2, 3)]
+rows = [
+    [f"{n} pixels", change_by_shift(plain, n), change_by_shift(mean_pooling, n)]
+    for n in (8, 1, 2, 3)
+]
 assert rows[0][1] < 1e-3 and min(rows[1][1:]) > 1e-2
 table(rows, ["shift", "change of relu4_1, maximum", "the same, mean pooling"])
 
@@ -604,7 +696,9 @@ except ValueError as error:
 
 # %%
 u, v = torch.randn(2, 1, 1, 3, 3, generator=torch.Generator().manual_seed(0))
-large = F.conv2d(F.pad(u, (2, 2, 2, 2)), v.flip(2, 3))  # full convolution: conv2d with one filter turned
+large = F.conv2d(
+    F.pad(u, (2, 2, 2, 2)), v.flip(2, 3)
+)  # full convolution: conv2d with one filter turned
 grey = images.luminance(photo)
 error = (F.conv2d(F.conv2d(grey, u), v) - F.conv2d(grey, large)).abs().max().item()
 print(f"filter of {tuple(large.shape[2:])}; largest difference {error:.1e}")
@@ -643,7 +737,9 @@ for name in NORMALISATION_PHOTOS:
     total += gradient[0].abs().sum(0)
 smooth = F.avg_pool2d(total[None], 9, stride=1, padding=4)[0]
 width = (smooth > (1 - 0.9545) * smooth.max()).sum().sqrt().item()
-print(f"formula: {size} pixels; effective: {width:.0f} pixels, {width**2 / size**2:.0%} of the area")
+print(
+    f"formula: {size} pixels; effective: {width:.0f} pixels, {width**2 / size**2:.0%} of the area"
+)
 
 # %%
 figure, axis = plt.subplots(figsize=(3.2, 3.2), layout="constrained")
@@ -651,7 +747,11 @@ axis.imshow(smooth.sqrt(), cmap="inferno")
 centre = 6 * 16 + 7.5
 for side, line in ((size, "-"), (width, ":")):
     corner = (centre - side / 2, centre - side / 2)
-    axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="white", linestyle=line, lw=1.5))
+    axis.add_patch(
+        Rectangle(
+            corner, side, side, fill=False, edgecolor="white", linestyle=line, lw=1.5
+        )
+    )
 axis.set_title("gradient (square root)\nsolid: formula, dotted: effective", fontsize=10)
 _ = axis.axis("off")
 
@@ -694,7 +794,10 @@ def multiplications(widths, convolutions=(2, 2, 4, 4, 1), side=256):
 
 mini = multiplications([encoder.channels(layer) for layer in STYLE_LAYERS])
 large = multiplications([64, 128, 256, 512, 512])
-rows = [[f"block {i + 1}", *(torch.stack([mini, large])[:, i] / 1e9).tolist()] for i in range(5)]
+rows = [
+    [f"block {i + 1}", *(torch.stack([mini, large])[:, i] / 1e9).tolist()]
+    for i in range(5)
+]
 print(f"mini does {mini.sum() / large.sum():.1%} of VGG-19's multiplications")
 table(rows, ["", "mini (thousand millions)", "VGG-19"])
 

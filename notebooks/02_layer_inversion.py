@@ -24,7 +24,18 @@
 import matplotlib.pyplot as plt
 import torch
 
-from styletx import Energy, Loss, Match, Objective, describe_device, invert, load_encoder, load_or, show, synthesize
+from styletx import (
+    Energy,
+    Loss,
+    Match,
+    Objective,
+    describe_device,
+    invert,
+    load_encoder,
+    load_or,
+    show,
+    synthesize,
+)
 from styletx.course.figures import table
 from styletx.course.gallery import figure, numbers
 from styletx.losses import alpha_norm, beta_variation
@@ -35,7 +46,10 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("inversion_layers", "A lighthouse, and what comes back of it from eight layers, relu1_1 to relu5_1")
+figure(
+    "inversion_layers",
+    "A lighthouse, and what comes back of it from eight layers, relu1_1 to relu5_1",
+)
 
 # %% [markdown]
 # One photograph, and what comes back when only its features at one layer are known. Every picture began as noise, and
@@ -76,8 +90,14 @@ figure("inversion_layers", "A lighthouse, and what comes back of it from eight l
 # %%
 ramp = torch.linspace(0, 1, 9).view(1, 1, 1, 9).expand(1, 1, 9, 9)
 edge = (ramp > 0.5).float()
-rows = [[f"β = {beta}", *(float(beta_variation(x, beta=beta)) for x in (ramp, edge))] for beta in (1, 2, 4)]
-table([[*row, row[2] / row[1]] for row in rows], ["β (the exponent is β/2)", "ramp", "edge", "edge / ramp"])
+rows = [
+    [f"β = {beta}", *(float(beta_variation(x, beta=beta)) for x in (ramp, edge))]
+    for beta in (1, 2, 4)
+]
+table(
+    [[*row, row[2] / row[1]] for row in rows],
+    ["β (the exponent is β/2)", "ramp", "edge", "edge / ramp"],
+)
 
 # %% [markdown]
 # With β = 1 an edge costs no more than a ramp: edges may stand. With β = 2 it costs eight times as much, and with 4,
@@ -99,7 +119,9 @@ objective = Objective(
 noise = 0.5 + 0.1 * torch.randn(photo.shape)
 run = synthesize(objective, start=noise, steps=120)
 start, *_, last = run
-print(f"reconstruction error {start.losses['code']:.2f} → {last.losses['code']:.3f} in {last.evaluations} evaluations")
+print(
+    f"reconstruction error {start.losses['code']:.2f} → {last.losses['code']:.3f} in {last.evaluations} evaluations"
+)
 show(photo, noise.clamp(0, 1), run.best, titles=["photo", "start", "from relu3_1"])
 
 # %% [markdown]
@@ -118,7 +140,10 @@ show(photo, noise.clamp(0, 1), run.best, titles=["photo", "start", "from relu3_1
 # window and is 1 for equal pictures.
 
 # %%
-figure("inversion_beta", "The lighthouse from relu4_1, without regularisers and with four weights of total variation")
+figure(
+    "inversion_beta",
+    "The lighthouse from relu4_1, without regularisers and with four weights of total variation",
+)
 
 # %%
 rows = [
@@ -135,9 +160,13 @@ table(rows, ["λ_β", "reconstruction error", "PSNR (dB)", "SSIM"])
 # %%
 found = numbers("inversion_layers")
 rows = [
-    [layer, v["psnr"], v["ssim"], found["free"][layer]["ssim"], v["error"]] for layer, v in found["regularised"].items()
+    [layer, v["psnr"], v["ssim"], found["free"][layer]["ssim"], v["error"]]
+    for layer, v in found["regularised"].items()
 ]
-table(rows, ["layer", "PSNR (dB)", "SSIM", "SSIM without regularisers", "reconstruction error"])
+table(
+    rows,
+    ["layer", "PSNR (dB)", "SSIM", "SSIM without regularisers", "reconstruction error"],
+)
 
 # %% [markdown]
 # In the first layers the code alone fixes the picture, and the regularisers only blur it a little; deeper ones need them.
@@ -148,7 +177,9 @@ table(rows, ["layer", "PSNR (dB)", "SSIM", "SSIM without regularisers", "reconst
 # %%
 rows = []
 for weight in (0.0, 1e-3, 1.0):
-    *_, last = invert(photo, layer="relu4_1", size=160, steps=60, alpha_weight=weight, beta_weight=0.0)
+    *_, last = invert(
+        photo, layer="relu4_1", size=160, steps=60, alpha_weight=weight, beta_weight=0.0
+    )
     outside = ((last.raw < 0) | (last.raw > 1)).float().mean()
     rows.append([f"{weight:g}", float(outside), float((last.raw - 0.5).abs().max())])
 assert rows[0][2] > rows[2][2]
@@ -157,8 +188,13 @@ table(rows, ["λ_α", "share of values outside [0, 1]", "farthest from mid-grey"
 # %%
 fig, axis = plt.subplots(figsize=(5.6, 2.8), constrained_layout=True)
 layers = list(found["regularised"])
-axis.plot(layers, [found["regularised"][n]["psnr"] for n in layers], "o-", color="#0b6e99")
-axis.set(ylabel="PSNR against the photo (dB)", title="Deeper layers give less of the photo back")
+axis.plot(
+    layers, [found["regularised"][n]["psnr"] for n in layers], "o-", color="#0b6e99"
+)
+axis.set(
+    ylabel="PSNR against the photo (dB)",
+    title="Deeper layers give less of the photo back",
+)
 axis.tick_params(axis="x", rotation=30)
 plt.show()
 
@@ -178,9 +214,13 @@ figure(
 spread = numbers("inversion_starts")["spread"]
 fig, axis = plt.subplots(figsize=(5.6, 2.8), constrained_layout=True)
 for name in spread["relu2_1"]:
-    axis.plot(list(spread), [spread[layer][name] for layer in spread], "o-", label=name, lw=1)
+    axis.plot(
+        list(spread), [spread[layer][name] for layer in spread], "o-", label=name, lw=1
+    )
 axis.set(
-    ylabel="spread of four results", yscale="log", title="Five photos: pixelwise standard deviation over four starts"
+    ylabel="spread of four results",
+    yscale="log",
+    title="Five photos: pixelwise standard deviation over four starts",
 )
 axis.legend(frameon=False, fontsize=8)
 plt.show()
@@ -223,9 +263,15 @@ figure(
 
 # %%
 features = encoder(photo.to(encoder.device), "relu4_1")["relu4_1"]
-shuffled = features.flatten(2)[..., torch.randperm(features[0, 0].numel(), device=features.device)].view_as(features)
-pooled = Loss(lambda f, weights=None: f.mean((2, 3)), reconstruction_error, name="pooled")
-print(f"error of the pooled code: {pooled(shuffled, features):.1e}, of the code itself: {code(shuffled, features):.2f}")
+shuffled = features.flatten(2)[
+    ..., torch.randperm(features[0, 0].numel(), device=features.device)
+].view_as(features)
+pooled = Loss(
+    lambda f, weights=None: f.mean((2, 3)), reconstruction_error, name="pooled"
+)
+print(
+    f"error of the pooled code: {pooled(shuffled, features):.1e}, of the code itself: {code(shuffled, features):.2f}"
+)
 assert float(pooled(shuffled, features)) < 1e-9 < float(code(shuffled, features))
 
 # %% [markdown]
@@ -315,8 +361,12 @@ panel
 #   remembers.
 
 # %%
-flat = invert(photo, layer="relu4_1", size=160, steps=60, beta_weight=1e4).finish(progress=False)
-noisy = invert(photo, layer="relu5_1", size=160, steps=60, alpha_weight=0.0, beta_weight=0.0).finish(progress=False)
+flat = invert(photo, layer="relu4_1", size=160, steps=60, beta_weight=1e4).finish(
+    progress=False
+)
+noisy = invert(
+    photo, layer="relu5_1", size=160, steps=60, alpha_weight=0.0, beta_weight=0.0
+).finish(progress=False)
 show(flat, noisy, titles=["λ_β too large", "no regulariser"])
 
 # %% [markdown]

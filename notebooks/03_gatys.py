@@ -51,7 +51,10 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("six_paintings", "Six paintings; what each makes of one photograph of a lighthouse; and a part of that, larger")
+figure(
+    "six_paintings",
+    "Six paintings; what each makes of one photograph of a lighthouse; and a part of that, larger",
+)
 
 # %% [markdown]
 # One photograph in six paintings, each by `gatys(photo, painting, size=384, steps=250)`. Figures that take long
@@ -115,7 +118,9 @@ objective = Objective(
 run = synthesize(objective, start=content, steps=120, keep_detail=True)
 steps = list(run)
 for step in steps[::20]:
-    print(f"{step.size[1]:>4}×{step.size[0]:<4} {step.evaluations:>4} evaluations   loss {step.loss:.3f}")
+    print(
+        f"{step.size[1]:>4}×{step.size[0]:<4} {step.evaluations:>4} evaluations   loss {step.loss:.3f}"
+    )
 show(content, style, run.best, titles=["content", "style", "ours"])
 
 # %% [markdown]
@@ -134,9 +139,13 @@ show(content, style, run.best, titles=["content", "style", "ours"])
 first = next(gatys(content, style, loss="gram", size=256, steps=120))
 assert abs(first.loss - steps[0].loss) < 1e-4 * first.loss
 
-wrong = Objective(Match(gram_loss, content, STYLE_LAYERS)).at(content.shape[-2:])  # the slide's target
+wrong = Objective(Match(gram_loss, content, STYLE_LAYERS)).at(
+    content.shape[-2:]
+)  # the slide's target
 value = float(wrong(content.to(wrong.device))["gram"])
-print(f"style loss of the photo itself with the slide's target: {value:.1e}, whatever the painting")
+print(
+    f"style loss of the photo itself with the slide's target: {value:.1e}, whatever the painting"
+)
 assert value < 1e-9
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -176,14 +185,20 @@ plt.show()
 # ends where `mini` ends, at relu5_1; the paper's goes to conv5_2.)
 
 # %%
-figure("content_reconstruction", "The lighthouse, reconstructed from noise at layers relu1_2 to relu5_1")
+figure(
+    "content_reconstruction",
+    "The lighthouse, reconstructed from noise at layers relu1_2 to relu5_1",
+)
 
 # %% [markdown]
 # Ask for the <span class="style">style</span> of one layer, then two, up to five. What is reproduced grows from colours
 # to strokes to whole swirls; where things are in the painting is never part of it.
 
 # %%
-figure("style_reconstruction", "Starry Night's texture, reconstructed from noise with one to five layers")
+figure(
+    "style_reconstruction",
+    "Starry Night's texture, reconstructed from noise with one to five layers",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the mean hides
@@ -205,11 +220,17 @@ for layer, F in load_encoder("mini", device="cpu")(style, STYLE_LAYERS).items():
     A = gram(F)[0].double()
     mu = F.double().mean((2, 3))[0]
     sigma = A - torch.outer(mu, mu)
-    assert torch.allclose(sigma, torch.cov(F[0].flatten(1).double(), correction=0), atol=1e-6 * float(A.abs().max()))
+    assert torch.allclose(
+        sigma,
+        torch.cov(F[0].flatten(1).double(), correction=0),
+        atol=1e-6 * float(A.abs().max()),
+    )
     parts = sigma.square().sum(), mu.square().sum() ** 2, 2 * mu @ sigma @ mu
     assert torch.allclose(sum(parts), A.square().sum())
     rows.append([layer, *(float(part / A.square().sum()) for part in parts)])
-assert all(of_the_mean > 0.9 for _, _, of_the_mean, _ in rows[3:])  # at relu4_1 and relu5_1
+assert all(
+    of_the_mean > 0.9 for _, _, of_the_mean, _ in rows[3:]
+)  # at relu4_1 and relu5_1
 table(rows, ["layer", "‖Σ‖² / ‖A‖²", "‖μμᵀ‖² / ‖A‖²", "2 μᵀΣμ / ‖A‖²"])
 
 # %% [markdown]
@@ -234,9 +255,20 @@ figure("alpha_beta", "The lighthouse stylised with five ratios of alpha to beta"
 # %%
 losses = numbers("alpha_beta")["losses"]
 fig, axis = plt.subplots(figsize=(4.6, 3), constrained_layout=True)
-axis.plot([v["content"] for v in losses.values()], [v["style"] for v in losses.values()], "o-", color="#444")
+axis.plot(
+    [v["content"] for v in losses.values()],
+    [v["style"] for v in losses.values()],
+    "o-",
+    color="#444",
+)
 for caption, value in losses.items():
-    axis.annotate(caption, (value["content"], value["style"]), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axis.annotate(
+        caption,
+        (value["content"], value["style"]),
+        xytext=(6, 4),
+        textcoords="offset points",
+        fontsize=8,
+    )
 axis.set(xscale="log", yscale="log", title="You pay for one with the other")
 axis.set_xlabel("content loss", color="#0b6e99")
 axis.set_ylabel("style loss", color="#b5461b")
@@ -301,7 +333,9 @@ with torch.no_grad():
     slope = 4 / (N * M) ** 2 * (after @ after.T - A) @ after
     by_hand = slope * (before > 0)
 print(f"largest difference to autograd: {(autograd - by_hand).abs().max():.1e}")
-print(f"autograd / (the slide's, with 2): {(autograd / (by_hand / 2))[before > 0].mean():.3f}")
+print(
+    f"autograd / (the slide's, with 2): {(autograd / (by_hand / 2))[before > 0].mean():.3f}"
+)
 assert torch.allclose(autograd, by_hand) and torch.allclose(unmasked, slope)
 
 P, F_free = torch.randn(N, M), torch.randn(N, M, requires_grad=True)
@@ -337,10 +371,24 @@ assert G[i, j] > G[m, n] and cosine[i, j] < cosine[m, n]
 
 # %%
 N, M = 512, 64 * 64  # conv4_2 at 512×512 pixels
-factors = {name: [convention_factor(name, term, N, M) for term in ("content", "style")] for name in CONVENTIONS}
+factors = {
+    name: [convention_factor(name, term, N, M) for term in ("content", "style")]
+    for name in CONVENTIONS
+}
 c0, s0 = factors["Gatys et al. 2016; Kitov"]
-rows = [[name, f"{c:.4g}", f"{s:.4g}", f"{1e-3 * (c0 / c) / (s0 / s):.3g}"] for name, (c, s) in factors.items()]
-table(rows, ["source", "content loss / ours", "style loss / ours", "α/β that means Gatys' 10⁻³"])
+rows = [
+    [name, f"{c:.4g}", f"{s:.4g}", f"{1e-3 * (c0 / c) / (s0 / s):.3g}"]
+    for name, (c, s) in factors.items()
+]
+table(
+    rows,
+    [
+        "source",
+        "content loss / ours",
+        "style loss / ours",
+        "α/β that means Gatys' 10⁻³",
+    ],
+)
 
 # %% [markdown]
 # (Ours has G divided by M, and the factors take that into account; N = 512 channels, M = 4096 positions. For style, read them at conv4_1, which has the same N and M;
@@ -357,19 +405,31 @@ table(rows, ["source", "content loss / ours", "style loss / ours", "α/β that m
 sizes, values = (96, 128, 192, 256), {}
 louder = load_encoder("mini", device="cpu")
 with torch.no_grad():
-    for name, parameter in louder.named_parameters():  # a bias adds to what is ten times as large by then
+    for (
+        name,
+        parameter,
+    ) in louder.named_parameters():  # a bias adds to what is ten times as large by then
         parameter.mul_(10 if "conv1_1" in name or "bias" in name else 1)
 for name, network in {"mini": encoder, "ten times as large": louder}.items():
     for kind in ("raw", "relative"):
-        objective = Objective(Match(gram_loss, style, STYLE_LAYERS), relative=kind == "relative")
+        objective = Objective(
+            Match(gram_loss, style, STYLE_LAYERS), relative=kind == "relative"
+        )
         views = [resize(content, size) for size in sizes]
-        values[name, kind] = [float(objective.at(x.shape[-2:], network)(x)["gram"]) for x in views]
+        values[name, kind] = [
+            float(objective.at(x.shape[-2:], network)(x)["gram"]) for x in views
+        ]
 table([[*key, *(f"{value:.3g}" for value in row)] for key, row in values.items()],
       ["encoder", "loss", *(f"{size} px" for size in sizes)])  # fmt: skip
 
 # %%
-raw, relative = ([v for (_, kind), row in values.items() if kind == name for v in row] for name in ("raw", "relative"))
-print(f"largest over smallest: raw {max(raw) / min(raw):.0f}, relative {max(relative) / min(relative):.1f}")
+raw, relative = (
+    [v for (_, kind), row in values.items() if kind == name for v in row]
+    for name in ("raw", "relative")
+)
+print(
+    f"largest over smallest: raw {max(raw) / min(raw):.0f}, relative {max(relative) / min(relative):.1f}"
+)
 assert max(relative) < 3 * min(relative) and max(raw) > 1000 * min(raw)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -385,10 +445,15 @@ assert max(relative) < 3 * min(relative) and max(raw) > 1000 * min(raw)
 # %%
 curves = numbers("optimisers")["curves"]
 fig, axis = plt.subplots(figsize=(5.2, 3), constrained_layout=True)
-for (name, points), label, style_ in zip(curves.items(), ("L-BFGS", "Adam, rate 0.02"), ("-", "--"), strict=True):
+for (name, points), label, style_ in zip(
+    curves.items(), ("L-BFGS", "Adam, rate 0.02"), ("-", "--"), strict=True
+):
     axis.plot(*zip(*points, strict=True), style_, color="#444", label=label)
 axis.set(
-    yscale="log", xlabel="evaluations of objective and gradient", ylabel="objective", title="256 pixels, one level"
+    yscale="log",
+    xlabel="evaluations of objective and gradient",
+    ylabel="objective",
+    title="256 pixels, one level",
 )
 axis.legend(frameon=False)
 plt.show()
@@ -407,11 +472,17 @@ figure("optimisers", "The lighthouse after 300 evaluations of L-BFGS and of Adam
 # each, and from the painting the moon of *Starry Night* stays where it was.
 
 # %%
-figure("starts", "Four results: started from the photo, from two noise pictures, and from the painting")
+figure(
+    "starts",
+    "Four results: started from the photo, from two noise pictures, and from the painting",
+)
 
 # %%
 losses = numbers("starts")["losses"]
-rows = [[name, v["content"], v["style"], v["content"] + 50 * v["style"]] for name, v in losses.items()]
+rows = [
+    [name, v["content"], v["style"], v["content"] + 50 * v["style"]]
+    for name, v in losses.items()
+]
 assert all(1.12 < row[-1] / rows[0][-1] < 1.19 for row in rows[1:])
 table(rows, ["", "content", "style", "content + 50 · style"])
 
@@ -461,7 +532,12 @@ fig, axis = plt.subplots(figsize=(5.2, 2.6), constrained_layout=True)
 names = ["content", "style", "total_variation", "value_range"]
 axis.stackplot(range(len(history)), [[h[n] for h in history] for n in names],
                labels=[n.replace("_", " ") for n in names], colors=["#0b6e99", "#b5461b", "#9aa5ab", "#d5dadd"])  # fmt: skip
-axis.set(xlabel="step", ylabel="share of the gradient", xlim=(0, len(history) - 1), ylim=(0, 1))
+axis.set(
+    xlabel="step",
+    ylabel="share of the gradient",
+    xlim=(0, len(history) - 1),
+    ylim=(0, 1),
+)
 axis.legend(loc="upper right", fontsize=8)
 plt.show()
 
@@ -504,7 +580,10 @@ kept = {
     "without relu5_1": STYLE_LAYERS[:4],
     "relu1_1 alone": STYLE_LAYERS[:1],
 }
-textures = [reconstruct_style("mosaic", layers, size=160, steps=100).finish(progress=False) for layers in kept.values()]
+textures = [
+    reconstruct_style("mosaic", layers, size=160, steps=100).finish(progress=False)
+    for layers in kept.values()
+]
 show(*textures, titles=list(kept), height=2.0)
 
 # %% [markdown]
@@ -528,14 +607,18 @@ show(*textures, titles=list(kept), height=2.0)
 # %%
 from styletx import Loss, mean_squared
 
-mean_loss = Loss(lambda features, weights=None: features.mean((2, 3)), mean_squared, name="mean")
+mean_loss = Loss(
+    lambda features, weights=None: features.mean((2, 3)), mean_squared, name="mean"
+)
 objective = Objective(
     Match(content_loss, content, ("relu3_1", "relu4_2")),
     Match(mean_loss, style, STYLE_LAYERS, weight=50.0),
     Energy(total_variation, weight=gamma),
     Energy(value_range, weight=10.0),
 )
-means = synthesize(objective, start=content, steps=120, keep_detail=True).finish(progress=False)
+means = synthesize(objective, start=content, steps=120, keep_detail=True).finish(
+    progress=False
+)
 show(steps[-1].image, means, titles=["Gram matrices", "means only"], height=2.2)
 
 # %% [markdown]
@@ -560,7 +643,9 @@ show(steps[-1].image, means, titles=["Gram matrices", "means only"], height=2.2)
 
 # %%
 for name, layer in (("mini", "relu3_1"), ("laplacian", "band2")):
-    level = Objective(Match(gram_loss, style, layer, weight=3.0)).at(content.shape[-2:], name, device="cpu")
+    level = Objective(Match(gram_loss, style, layer, weight=3.0)).at(
+        content.shape[-2:], name, device="cpu"
+    )
     print(f"{name:>9}: {float(level(torch.zeros_like(content))['gram']):.3f}")
 
 # %% [markdown]
@@ -586,7 +671,8 @@ for name, layer in (("mini", "relu3_1"), ("laplacian", "band2")):
 # %%
 for side in (64, 128):
     content_factor, style_factor = (
-        convention_factor("Luan et al. 2017; Ranjan", term, 512, side**2) for term in ("content", "style")
+        convention_factor("Luan et al. 2017; Ranjan", term, 512, side**2)
+        for term in ("content", "style")
     )
     print(f"{side}×{side} positions: β/α = {100 * style_factor / content_factor:.3g}")
 assert 100 * style_factor / content_factor == 100 * side**4

@@ -58,7 +58,10 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("kernels", "One photograph of a lighthouse in Starry Night's style, under four kernels")
+figure(
+    "kernels",
+    "One photograph of a lighthouse in Starry Night's style, under four kernels",
+)
 
 # %% [markdown]
 # One photo, one painting, the same weights; only the kernel differs. *Second order* is Gatys et al.
@@ -75,7 +78,13 @@ Y = 1.8 * torch.randn(1, 150)
 Y = Y - Y.mean()
 
 fig, axis = plt.subplots(figsize=(5.6, 2.4), constrained_layout=True)
-axis.hist([X[0].numpy(), Y[0].numpy()], bins=24, density=True, label=["X", "Y"], color=["#0b6e99", "#b5461b"])
+axis.hist(
+    [X[0].numpy(), Y[0].numpy()],
+    bins=24,
+    density=True,
+    label=["X", "Y"],
+    color=["#0b6e99", "#b5461b"],
+)
 axis.legend(frameon=False)
 plt.show()
 
@@ -105,7 +114,10 @@ kernels = {
     "second order, (xᵀy)²": polynomial_kernel(2),
     f"Gaussian, σ = {sigma:.2f}": gaussian_kernel(sigma),
 }
-rows = [[name, *two_sample_test(kernel, X, Y, permutations=300)] for name, kernel in kernels.items()]
+rows = [
+    [name, *two_sample_test(kernel, X, Y, permutations=300)]
+    for name, kernel in kernels.items()
+]
 table(rows, ["kernel", "MMD² (unbiased)", "p-value"])
 
 # %% [markdown]
@@ -138,7 +150,9 @@ axes[0].set_ylim(-1, 1)
 plt.show()
 
 kernel = gaussian_kernel(sigma)
-uniform = [(points, torch.full((points.shape[1],), 1 / points.shape[1])) for points in (X, Y)]
+uniform = [
+    (points, torch.full((points.shape[1],), 1 / points.shape[1])) for points in (X, Y)
+]
 value = mmd_squared(kernel, *uniform)
 from_witness = witness(kernel, X, Y, X).mean() - witness(kernel, X, Y, Y).mean()
 print(f"MMD² = {value:.6f}, from the witness {from_witness:.6f}")
@@ -171,7 +185,10 @@ assert torch.isclose(value, from_witness, rtol=1e-4)
 
 # %%
 encoder = load_encoder("mini", device="cpu")
-photo, painting = load_or("kodak-21", "china", size=96), load_or("starry-night", "stained-glass", size=96)
+photo, painting = (
+    load_or("kodak-21", "china", size=96),
+    load_or("starry-night", "stained-glass", size=96),
+)
 
 
 def k(a, b):
@@ -179,14 +196,18 @@ def k(a, b):
 
 
 def both_sides(first, second):
-    F, S = (encoder(p, "relu3_1")["relu3_1"][0].flatten(1).double() for p in (first, second))
+    F, S = (
+        encoder(p, "relu3_1")["relu3_1"][0].flatten(1).double() for p in (first, second)
+    )
     N, M, M_s = F.shape[0], F.shape[1], S.shape[1]
     gatys_loss = (F @ F.T / M - S @ S.T / M_s).square().sum() / (4 * N**2)
     pairwise = (k(F, F).mean() + k(S, S).mean() - 2 * k(F, S).mean()) / (4 * N**2)
     return pairwise, gatys_loss, M, M_s
 
 
-left, right, M, M_s = both_sides(photo, painting[..., : photo.shape[-2], : photo.shape[-1]])
+left, right, M, M_s = both_sides(
+    photo, painting[..., : photo.shape[-2], : photo.shape[-1]]
+)
 print(f"{M} and {M_s} positions: MMD²/4N² = {left:.9f}, E = {right:.9f}")
 assert torch.isclose(left, right, rtol=1e-9)
 left, right, M, M_s = both_sides(photo, painting[..., :64, :80])
@@ -214,7 +235,11 @@ for spread in (1, 3, 10, 30):
     grown = spread * torch.tensor([[1.0, -1, 1, -1, 1, -1, 1, -1]])
     pair = [(points, torch.full((8,), 1 / 8)) for points in (grown, still)]
     rows.append(
-        [spread, float(mmd_unbiased(linear_kernel(), grown, still)), float(mmd_squared(linear_kernel(), *pair))]
+        [
+            spread,
+            float(mmd_unbiased(linear_kernel(), grown, still)),
+            float(mmd_squared(linear_kernel(), *pair)),
+        ]
     )
 table(rows, ["spread of X", "unbiased", "biased"])
 
@@ -230,11 +255,18 @@ table(rows, ["spread of X", "unbiased", "biased"])
 
 # %%
 features = encoder(photo, "relu2_1")["relu2_1"].double().requires_grad_(True)
-styles = [encoder(load_or(n, "mosaic", size=96), "relu2_1")["relu2_1"].double() for n in ("starry-night", "great-wave")]
+styles = [
+    encoder(load_or(n, "mosaic", size=96), "relu2_1")["relu2_1"].double()
+    for n in ("starry-night", "great-wave")
+]
 losses = 0.3 * gram_loss(features, styles[0]) + 0.7 * gram_loss(features, styles[1])
-mixture = (gram(features) - (0.3 * gram(styles[0]) + 0.7 * gram(styles[1]))).square().mean()
+mixture = (
+    (gram(features) - (0.3 * gram(styles[0]) + 0.7 * gram(styles[1]))).square().mean()
+)
 first, second = (torch.autograd.grad(value, features)[0] for value in (losses, mixture))
-print(f"values {losses:.4f} and {mixture:.4f}; largest difference of the gradients {(first - second).abs().max():.1e}")
+print(
+    f"values {losses:.4f} and {mixture:.4f}; largest difference of the gradients {(first - second).abs().max():.1e}"
+)
 assert torch.allclose(first, second, rtol=1e-8, atol=1e-8 * float(first.abs().max()))
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -250,7 +282,10 @@ assert torch.allclose(first, second, rtol=1e-8, atol=1e-8 * float(first.abs().ma
 # Each is a `Loss` in the same objective:
 
 # %%
-content, style = load_or("kodak-21", "china", size=160), load_or("starry-night", "stained-glass", size=160)
+content, style = (
+    load_or("kodak-21", "china", size=160),
+    load_or("starry-night", "stained-glass", size=160),
+)
 pictures = []
 for loss in (mmd("linear"), mmd("gaussian", positions=512), bn_loss):
     objective = Objective(
@@ -258,7 +293,9 @@ for loss in (mmd("linear"), mmd("gaussian", positions=512), bn_loss):
         Match(loss, style, layers=STYLE_LAYERS, weight=50),
         Energy(total_variation, weight=0.1),
     )
-    pictures.append(synthesize(objective, start=content, steps=50).finish(progress=False))
+    pictures.append(
+        synthesize(objective, start=content, steps=50).finish(progress=False)
+    )
 show(*pictures, titles=["linear", "Gaussian", "BN statistics"])
 
 # %% [markdown]
@@ -274,7 +311,11 @@ F = encoder(content, "relu3_1")["relu3_1"]
 S = encoder(style, "relu3_1")["relu3_1"]
 values = [float(mmd("gaussian", bandwidth=f * median_sigma)(F, S)) for f in factors]
 axis.plot(factors, values, "o-", color="#444")
-axis.set(xscale="log", xlabel="σ in units of the median distance", ylabel="MMD² of photo and painting")
+axis.set(
+    xscale="log",
+    xlabel="σ in units of the median distance",
+    ylabel="MMD² of photo and painting",
+)
 axis.axvline(1, color="#b5461b", lw=1)
 plt.show()
 
@@ -285,9 +326,20 @@ plt.show()
 seconds = numbers("mmd_cost")["seconds"]
 fig, axis = plt.subplots(figsize=(5.8, 3), constrained_layout=True)
 for (name, points), dashes in zip(seconds.items(), ("-", "--", ":", "-."), strict=True):
-    axis.plot([int(n) for n in points], list(points.values()), dashes, marker="o", ms=4, label=name)
+    axis.plot(
+        [int(n) for n in points],
+        list(points.values()),
+        dashes,
+        marker="o",
+        ms=4,
+        label=name,
+    )
 axis.set(
-    xscale="log", yscale="log", xlabel="positions", ylabel="seconds with gradient", title=numbers("mmd_cost")["device"]
+    xscale="log",
+    yscale="log",
+    xlabel="positions",
+    ylabel="seconds with gradient",
+    title=numbers("mmd_cost")["device"],
 )
 axis.legend(frameon=False, fontsize=8)
 plt.show()
@@ -307,7 +359,10 @@ plt.show()
 # Losses can be mixed just as styles can. Half BN statistics, half Gram:
 
 # %%
-figure("kernel_mixture", "The lighthouse with BN statistics, with half BN and half Gram, and with Gram")
+figure(
+    "kernel_mixture",
+    "The lighthouse with BN statistics, with half BN and half Gram, and with Gram",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Try it

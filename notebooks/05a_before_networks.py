@@ -24,7 +24,17 @@
 import numpy as np
 import torch
 
-from styletx import Energy, Match, Objective, describe_device, load_encoder, load_or, show, synthesize, value_range
+from styletx import (
+    Energy,
+    Match,
+    Objective,
+    describe_device,
+    load_encoder,
+    load_or,
+    show,
+    synthesize,
+    value_range,
+)
 from styletx.course.figures import table
 from styletx.course.gallery import figure
 from styletx.images import noise_like
@@ -69,7 +79,9 @@ show(photo, painting, result, titles=["photo", "painting", "Reinhard"])
 soft, calm = 0.4 + 0.2 * photo, 0.35 + 0.3 * painting
 for name, picture in (("wanted", calm), ("found", reinhard(soft, calm, size=256))):
     lab = rgb_to_lab(picture)
-    print(f"{name:>7}: means {lab.mean((2, 3))[0].numpy().round(3)}, spreads {lab.std((2, 3))[0].numpy().round(3)}")
+    print(
+        f"{name:>7}: means {lab.mean((2, 3))[0].numpy().round(3)}, spreads {lab.std((2, 3))[0].numpy().round(3)}"
+    )
 moments = [torch.stack([f(rgb_to_lab(p)) for f in (lambda x: x.mean((2, 3)), lambda x: x.std((2, 3)))]) for p in
            (calm, reinhard(soft, calm, size=256))]  # fmt: skip
 assert torch.allclose(*moments, atol=2e-3)
@@ -97,12 +109,25 @@ texture = load_or("grass", "grass", size=128)
 pyramid = load_encoder("laplacian")
 bands = [name for name in pyramid.layers if name.startswith("band")][:4] + ["input"]
 objective = Objective(Match(histogram_loss, texture, bands), Energy(value_range, 10.0))
-noise = noise_like(texture, 0)[:, :1].expand(-1, 3, -1, -1).contiguous()  # a grey texture: the same in all channels
-made = synthesize(objective, pyramid, start=noise, steps=60, levels=1).finish(progress=False)
+noise = (
+    noise_like(texture, 0)[:, :1].expand(-1, 3, -1, -1).contiguous()
+)  # a grey texture: the same in all channels
+made = synthesize(objective, pyramid, start=noise, steps=60, levels=1).finish(
+    progress=False
+)
 wall = load_or("brick", "brick", size=128)
 objective = Objective(Match(histogram_loss, wall, bands), Energy(value_range, 10.0))
-broken = synthesize(objective, pyramid, start=noise, steps=60, levels=1).finish(progress=False)
-show(texture, made, wall, broken, titles=["grass", "from noise", "bricks", "from noise"], columns=4)
+broken = synthesize(objective, pyramid, start=noise, steps=60, levels=1).finish(
+    progress=False
+)
+show(
+    texture,
+    made,
+    wall,
+    broken,
+    titles=["grass", "from noise", "bricks", "from noise"],
+    columns=4,
+)
 
 # %% [markdown]
 # Grass nearly comes out: its grain is right, its blades are gone. A wall does not come out at all. A histogram of a band
@@ -125,7 +150,12 @@ show(texture, made, wall, broken, titles=["grass", "from noise", "bricks", "from
 # %%
 costs = np.array([[4, 1, 3], [2, 5, 1], [9, 1, 4], [2, 6, 1]])
 path = cheapest_path(costs.astype(float))
-print("columns of the cheapest path, from above:", path, "  sum:", int(costs[range(4), path].sum()))
+print(
+    "columns of the cheapest path, from above:",
+    path,
+    "  sum:",
+    int(costs[range(4), path].sum()),
+)
 
 # %%
 sewn = quilt(wall, (128, 256), patch=40, overlap=12)
@@ -141,10 +171,34 @@ show(wall, sewn, titles=["bricks", "sewn from it"])
 # %%
 table(
     [
-        ["Reinhard", "2001", "mean and spread of three colour channels", "at a pixel", "yes"],
-        ["Heeger–Bergen", "1995", "histograms of a pyramid's bands", "as far as a band's filter", "no"],
-        ["quilting", "2001", "whole patches, copied", "as large as a patch", "with a guide"],
-        ["Gatys et al.", "2015", "which features go together", "as large as the receptive field", "yes"],
+        [
+            "Reinhard",
+            "2001",
+            "mean and spread of three colour channels",
+            "at a pixel",
+            "yes",
+        ],
+        [
+            "Heeger–Bergen",
+            "1995",
+            "histograms of a pyramid's bands",
+            "as far as a band's filter",
+            "no",
+        ],
+        [
+            "quilting",
+            "2001",
+            "whole patches, copied",
+            "as large as a patch",
+            "with a guide",
+        ],
+        [
+            "Gatys et al.",
+            "2015",
+            "which features go together",
+            "as large as the receptive field",
+            "yes",
+        ],
     ],
     ["method", "year", "what is matched", "how far it sees", "keeps a content"],
 )

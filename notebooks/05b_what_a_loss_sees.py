@@ -74,9 +74,17 @@ figure("museum", "One photograph and one painting under thirteen style losses")
 constant = torch.ones(1, 1, 4, 4)
 spikes = torch.zeros(1, 1, 4, 4)
 spikes[0, 0, ::2, ::2] = 2
-losses = {"Gram": gram_loss, "BN": bn_loss, "histogram": histogram_loss, "Gaussian MMD": mmd("gaussian", bandwidth=1.0)}
+losses = {
+    "Gram": gram_loss,
+    "BN": bn_loss,
+    "histogram": histogram_loss,
+    "Gaussian MMD": mmd("gaussian", bandwidth=1.0),
+}
 assert float(gram_loss(constant, spikes)) == 0 < float(histogram_loss(constant, spikes))
-table([[name, float(loss(constant, spikes))] for name, loss in losses.items()], ["loss", "distance"])
+table(
+    [[name, float(loss(constant, spikes))] for name, loss in losses.items()],
+    ["loss", "distance"],
+)
 
 # %% [markdown]
 # With many channels it is as easy: multiply each feature by a random sign. Every product $\mathbf{f}\mathbf{f}^\top$ stays, so the
@@ -86,7 +94,10 @@ table([[name, float(loss(constant, spikes))] for name, loss in losses.items()], 
 # %%
 cloud = torch.rand(1, 16, 12, 12)
 signs = torch.where(torch.rand(1, 1, 12, 12) < 0.5, -1.0, 1.0)
-table([[name, float(loss(cloud, cloud * signs))] for name, loss in losses.items()], ["loss", "distance"])
+table(
+    [[name, float(loss(cloud, cloud * signs))] for name, loss in losses.items()],
+    ["loss", "distance"],
+)
 
 # %%
 assert torch.allclose(gram(cloud), gram(cloud * signs))
@@ -111,9 +122,14 @@ assert torch.allclose(gram(cloud), gram(cloud * signs))
 # rule here: equal values become *one* value, the mean of the quantiles that they take up together.
 
 # %%
-x, y = torch.tensor([[0.0, 0.0, 0.0, 5.0]]), torch.tensor([[1.0, 2.0, 4.0, 6.0, 8.0, 10.0]])
+x, y = (
+    torch.tensor([[0.0, 0.0, 0.0, 5.0]]),
+    torch.tensor([[1.0, 2.0, 4.0, 6.0, 8.0, 10.0]]),
+)
 even = lambda values: torch.full((values.shape[1],), 1 / values.shape[1])  # noqa: E731
-print(match_histograms(x, even(x), ranked(y, even(y))))  # three zeros take up the lower 3/4 of y: they share its mean
+print(
+    match_histograms(x, even(x), ranked(y, even(y)))
+)  # three zeros take up the lower 3/4 of y: they share its mean
 
 # %% [markdown]
 # The price: a flat picture with the right mean counts as matched, though its histogram is different. So the loss is not
@@ -121,7 +137,10 @@ print(match_histograms(x, even(x), ranked(y, even(y))))  # three zeros take up t
 
 # %%
 level = torch.full_like(spikes, float(spikes.mean()))  # flat, with the spikes' mean
-flat, spotty = float(histogram_loss(level, spikes)), float(histogram_loss(spikes, level))
+flat, spotty = (
+    float(histogram_loss(level, spikes)),
+    float(histogram_loss(spikes, level)),
+)
 print(f"flat against spikes: {flat:.3f}; spikes against flat: {spotty:.3f}")
 assert flat < 1e-12 < spotty
 
@@ -133,16 +152,37 @@ assert flat < 1e-12 < spotty
 
 # %%
 rows = [pair.make()[:2] for pair in PAIRS]
-grey = [[p[:, :1] if p.shape[1] != 2 else p.mean(1, keepdim=True) for p in row] for row in rows]
+grey = [
+    [p[:, :1] if p.shape[1] != 2 else p.mean(1, keepdim=True) for p in row]
+    for row in rows
+]
 low, high = (
-    [f(torch.stack([f(p) for p in row])) for row in grey] for f in (torch.min, torch.max)
+    [f(torch.stack([f(p) for p in row])) for row in grey]
+    for f in (torch.min, torch.max)
 )  # a range for each pair
-pictures = [(row[k] - a) / (b - a).clamp(min=1e-9) for k in (0, 1) for row, a, b in zip(grey, low, high, strict=True)]
-small = [torch.nn.functional.interpolate(p[..., :32, :32].float(), size=(96, 96), mode="nearest") for p in pictures]
-show(*small, titles=[str(k + 1) for k in range(len(PAIRS))] + [""] * len(PAIRS), columns=len(PAIRS), height=1.1)
+pictures = [
+    (row[k] - a) / (b - a).clamp(min=1e-9)
+    for k in (0, 1)
+    for row, a, b in zip(grey, low, high, strict=True)
+]
+small = [
+    torch.nn.functional.interpolate(
+        p[..., :32, :32].float(), size=(96, 96), mode="nearest"
+    )
+    for p in pictures
+]
+show(
+    *small,
+    titles=[str(k + 1) for k in range(len(PAIRS))] + [""] * len(PAIRS),
+    columns=len(PAIRS),
+    height=1.1,
+)
 
 # %%
-table([[str(k + 1), pair.name, pair.lives_in] for k, pair in enumerate(PAIRS)], ["", "what differs", "lives in"])
+table(
+    [[str(k + 1), pair.name, pair.lives_in] for k, pair in enumerate(PAIRS)],
+    ["", "what differs", "lives in"],
+)
 
 # %% [markdown]
 # One entry, live: does the Gram matrix see the spikes of the first pair? Does the BN loss?
@@ -157,9 +197,14 @@ assert not sees(gram_loss, PAIRS[0]) and sees(bn_loss, PAIRS[0])
 # down the column of a pair before you look at the table.
 
 # %% tags=["hide-output"]
-found = numbers("litmus")["seen"]  # all of it takes about a minute; `sees` above asked for one entry
+found = numbers("litmus")[
+    "seen"
+]  # all of it takes about a minute; `sees` above asked for one entry
 names = list(LOSSES)
-seen = [[name, *("●" if found[pair.name][name] else "·" for pair in PAIRS)] for name in names]
+seen = [
+    [name, *("●" if found[pair.name][name] else "·" for pair in PAIRS)]
+    for name in names
+]
 table(seen, ["", *(str(k + 1) for k in range(len(PAIRS)))])
 
 # %% tags=["hide-output"]
@@ -183,7 +228,10 @@ for pair in PAIRS:
 # %%
 measured = numbers("museum_cost")
 cost = measured["cost"]
-print("one evaluation with its gradient, median of three, and how far memory grew;", measured["device"])
+print(
+    "one evaluation with its gradient, median of three, and how far memory grew;",
+    measured["device"],
+)
 table(
     [[name, *(f"{1000 * v['seconds']:.0f} ms, {v['memory'] / 2**20:.0f} MiB" for v in row.values())] for name, row in
      cost.items()],
@@ -205,7 +253,10 @@ table(
 # %%
 spread = numbers("stability")["spread"]
 keys = ["mean colour", "local contrast", "unevenness"]
-table([[name, *(row[key] for key in keys)] for name, row in spread.items()], ["objective", *keys])
+table(
+    [[name, *(row[key] for key in keys)] for name, row in spread.items()],
+    ["objective", *keys],
+)
 
 # %% [markdown]
 # Between seeds there is little to remove at this size: mean colours differ by less than one step of 1/255, and mean contrasts

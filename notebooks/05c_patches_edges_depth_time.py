@@ -88,13 +88,21 @@ figure(
 
 # %%
 encoder = load_encoder("mini", device="cpu")
-photo, painting = load_or("kodak-21", "china", size=96), load_or("starry-night", "stained-glass", size=96)
+photo, painting = (
+    load_or("kodak-21", "china", size=96),
+    load_or("starry-night", "stained-glass", size=96),
+)
 F, S = (encoder(p, "relu3_1")["relu3_1"] for p in (photo, painting))
 found, candidates = patches(F), patches(S)
 nearest = nearest_patches(found, candidates)
 brute = torch.tensor([max(range(candidates.shape[1]), key=lambda j: float(
     torch.nn.functional.cosine_similarity(found[:, i], candidates[:, j], dim=0))) for i in range(0, 60, 20)])  # fmt: skip
-print("nearest patches in blocks:", nearest[0:60:20].tolist(), "one by one:", brute.tolist())
+print(
+    "nearest patches in blocks:",
+    nearest[0:60:20].tolist(),
+    "one by one:",
+    brute.tolist(),
+)
 assert torch.equal(nearest[0:60:20], brute)
 
 # %% [markdown]
@@ -129,7 +137,10 @@ assert int(times.max()) == 1
 # channels of each patch: among patches that look alike the one with the same label wins.
 
 # %%
-photo, painting = load_or("kodak-21", "china", size=160), load_or("wheat-field-with-cypresses", "coffee", size=160)
+photo, painting = (
+    load_or("kodak-21", "china", size=160),
+    load_or("wheat-field-with-cypresses", "coffee", size=160),
+)
 here, there = cluster(photo, painting, count=2, encoder=encoder, layer="relu3_1")
 pictures = []
 for patch_loss, where in ((mrf_loss(), None), (semantic_loss(), (here, there))):
@@ -140,7 +151,13 @@ for patch_loss, where in ((mrf_loss(), None), (semantic_loss(), (here, there))):
     )
     pictures.append(synthesize(objective, start=photo, steps=20).finish(progress=False))
 labels = [heat(m[:, 0], 0, 1, colours="viridis") for m in (here, there)]
-show(labels[0], labels[1], *pictures, titles=["regions of the photo", "of the painting", "MRF", "semantic"], columns=4)
+show(
+    labels[0],
+    labels[1],
+    *pictures,
+    titles=["regions of the photo", "of the painting", "MRF", "semantic"],
+    columns=4,
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Edges
@@ -158,14 +175,19 @@ a, b = torch.rand(1, 3, 32, 40), torch.rand(1, 3, 32, 40)
 kernel = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]]).expand(3, 1, 3, 3)
 pooled = [torch.nn.functional.avg_pool2d(p, 4) for p in (a, b)]
 D = [
-    torch.nn.functional.conv2d(torch.nn.functional.pad(p, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+    torch.nn.functional.conv2d(
+        torch.nn.functional.pad(p, (1, 1, 1, 1), mode="replicate"), kernel, groups=3
+    )
     for p in pooled
 ]
 assert torch.isclose(laplacian_loss(a, b), (D[0] - D[1]).square().mean())
 print(f"{laplacian_loss(a, b):.6f} = {(D[0] - D[1]).square().mean():.6f}")
 
 # %%
-photo, painting = load_or("kodak-21", "china", size=192), load_or("starry-night", "stained-glass", size=512)
+photo, painting = (
+    load_or("kodak-21", "china", size=192),
+    load_or("starry-night", "stained-glass", size=512),
+)
 pictures = []
 for weight in (0.0, 4.0):
     objective = Objective(
@@ -192,13 +214,16 @@ show(photo, *pictures, titles=["photo", "without", "with the photo's edges"])
 
 # %%
 critic = Objective(
-    Match(content_loss, photo, "relu4_2"), Match(adversarial_loss(), painting, ("relu2_1", "relu3_1"), weight=1.5)
+    Match(content_loss, photo, "relu4_2"),
+    Match(adversarial_loss(), painting, ("relu2_1", "relu3_1"), weight=1.5),
 )
 try:
     synthesize(critic, start=photo)
 except ValueError as error:
     print(error)
-result = synthesize(critic, start=photo, steps=50, optimizer="adam", rate=0.02, levels=1).finish(progress=False)
+result = synthesize(
+    critic, start=photo, steps=50, optimizer="adam", rate=0.02, levels=1
+).finish(progress=False)
 show(photo, painting, result, titles=["photo", "painting", "to please a critic"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -220,7 +245,9 @@ glass = load_or("stained-glass", "stained-glass", size=512)
 pictures, noise = [], noise_like(glass, 0, size=(128, 160))
 for terms in (stroke_loss(glass, STYLE_LAYERS, 0.5), stroke_loss(glass, STYLE_LAYERS, 2.0),
               hierarchical_loss(glass, STYLE_LAYERS)):  # fmt: skip
-    run = synthesize(Objective(*terms, Energy(value_range, 10.0)), start=noise, steps=50)
+    run = synthesize(
+        Objective(*terms, Energy(value_range, 10.0)), start=noise, steps=50
+    )
     pictures.append(run.finish(progress=False))
 show(*pictures, titles=["strokes 0.5, from noise", "strokes 2", "hierarchical"])
 
@@ -244,7 +271,12 @@ scene, camera = random_scene(textures, torch.Generator().manual_seed(1_000_004))
 image, depth = scene.render(camera, (120, 160))
 look = depth_encoder()
 guess = look(image.to(look.device), "depth")["depth"][0].cpu()
-show(image, heat(depth[0].log()), heat(guess), titles=["a rendered scene", "its depth (log)", "what the network says"])
+show(
+    image,
+    heat(depth[0].log()),
+    heat(guess),
+    titles=["a rendered scene", "its depth (log)", "what the network says"],
+)
 
 # %%
 judged = numbers("depth_judged")["judged"]
@@ -271,9 +303,13 @@ for weight in (0.0, 10.0):
         Match(depth_loss, street, "depth", weight=weight, encoder=look),
         Energy(total_variation, 0.1),
     )
-    pictures.append(synthesize(objective, start=street, steps=40, levels=1).finish(progress=False))
+    pictures.append(
+        synthesize(objective, start=street, steps=40, levels=1).finish(progress=False)
+    )
 with torch.no_grad():
-    maps = [look(p.to(look.device), "depth")["depth"][0].cpu() for p in (street, *pictures)]
+    maps = [
+        look(p.to(look.device), "depth")["depth"][0].cpu() for p in (street, *pictures)
+    ]
 gaps = [float((m - maps[0]).square().mean()) for m in maps[1:]]
 print(f"change of depth: {gaps[0]:.2g} without the depth loss, {gaps[1]:.2g} with it")
 assert gaps[1] < gaps[0]
@@ -304,7 +340,9 @@ scene, camera = random_scene([load_or("coffee", "coffee", size=128), load_or("as
                              torch.Generator().manual_seed(11))  # fmt: skip
 after = moved(camera, right=0.25)
 frames = [scene.render(c, size)[0] for c in (camera, after)]
-back, seen = scene.flow(after, camera, size)  # for each pixel of the second frame: where it was in the first
+back, seen = scene.flow(
+    after, camera, size
+)  # for each pixel of the second frame: where it was in the first
 there, seen_there = scene.flow(camera, after, size)
 check = consistency_mask(back, there)
 print(f"{1 - seen.mean():.1%} of the second frame cannot be trusted; the forward-backward check of the paper agrees with "
@@ -316,19 +354,34 @@ def paint(frame, start, *more):
         Match(content_loss, frame, "relu4_2"), Match(gram_loss, painting, STYLE_LAYERS, weight=4),
         Energy(total_variation, 0.1), *more,
     )  # fmt: skip
-    return synthesize(objective, start=start, steps=40, levels=1).finish(progress=False).cpu()
+    return (
+        synthesize(objective, start=start, steps=40, levels=1)
+        .finish(progress=False)
+        .cpu()
+    )
 
 
 first = paint(frames[0], frames[0])
 carried = Warped(back)(first)
-temporal = Match(temporal_loss, first, "input", weight=200, view=(None, Warped(back)), masks=(seen, seen))
+temporal = Match(
+    temporal_loss,
+    first,
+    "input",
+    weight=200,
+    view=(None, Warped(back)),
+    masks=(seen, seen),
+)
 second = {
     "alone": paint(frames[1], frames[1]),
     "from the moved first": paint(frames[1], carried),
     "with the temporal loss": paint(frames[1], carried, temporal),
 }
-error = {name: float(temporal_loss(p, carried, seen, seen)) for name, p in second.items()}
-table([[name, value] for name, value in error.items()], ["second frame", "temporal loss"])
+error = {
+    name: float(temporal_loss(p, carried, seen, seen)) for name, p in second.items()
+}
+table(
+    [[name, value] for name, value in error.items()], ["second frame", "temporal loss"]
+)
 
 # %%
 assert error["with the temporal loss"] < error["from the moved first"] < error["alone"]
@@ -354,8 +407,13 @@ show(first, *second.values(), frames[1], *jumps, columns=4, height=1.6,
 # %%
 depth, which = scene.depth(camera, size)
 disparity = camera.focal * size[1] * 0.25 / depth
-assert torch.allclose(-there[0, 0].double()[which >= 0], disparity[which >= 0], atol=1e-3)
-pairs = {"each alone": second["alone"], "the second from the first": second["with the temporal loss"]}
+assert torch.allclose(
+    -there[0, 0].double()[which >= 0], disparity[which >= 0], atol=1e-3
+)
+pairs = {
+    "each alone": second["alone"],
+    "the second from the first": second["with the temporal loss"],
+}
 flows, masks = (there, back), (seen_there, seen)
 table([[name, float(stereo_disparity(first, other, flows, masks))] for name, other in pairs.items()],
       ["views", "disparity loss, both directions"])  # fmt: skip

@@ -49,7 +49,8 @@ print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
 figure(
-    "control", "A photograph and two paintings; below, its two regions, and a painting in each of them, both ways round"
+    "control",
+    "A photograph and two paintings; below, its two regions, and a painting in each of them, both ways round",
 )
 
 # %% [markdown]
@@ -78,7 +79,9 @@ weights = resize_mask(masks, features.shape[-2:])[:, :1]
 inside = gram(features, weights)
 cut = weights.flatten() > 0.5
 by_hand = features.flatten(2)[0][:, cut] @ features.flatten(2)[0][:, cut].T / cut.sum()
-print(f"soft mask against hard cut: relative difference {(inside[0] - by_hand).norm() / by_hand.norm():.3f}")
+print(
+    f"soft mask against hard cut: relative difference {(inside[0] - by_hand).norm() / by_hand.norm():.3f}"
+)
 show(photo, heat(masks[0], 0, 1), titles=["photo", "region 1", "region 2"])
 
 # %% [markdown]
@@ -89,10 +92,20 @@ show(photo, heat(masks[0], 0, 1), titles=["photo", "region 1", "region 2"])
 # correspond in both.
 
 # %%
-styles = [load_or("starry-night", "waves", size=512), load_or("the-scream", "mosaic", size=512)]
+styles = [
+    load_or("starry-night", "waves", size=512),
+    load_or("the-scream", "mosaic", size=512),
+]
 result = gatys(photo, styles, mask=masks, size=160, steps=60).finish(progress=False)
-swapped = gatys(photo, styles[::-1], mask=masks, size=160, steps=60).finish(progress=False)
-show(*styles, result, swapped, titles=["style 1", "style 2", "each in its region", "the other way round"])
+swapped = gatys(photo, styles[::-1], mask=masks, size=160, steps=60).finish(
+    progress=False
+)
+show(
+    *styles,
+    result,
+    swapped,
+    titles=["style 1", "style 2", "each in its region", "the other way round"],
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How much of which
@@ -107,15 +120,22 @@ x.requires_grad_(True)
 losses = 0.3 * gram_loss(x, a) + 0.7 * gram_loss(x, b)
 matrices = (gram(x) - (0.3 * gram(a) + 0.7 * gram(b))).square().mean()
 slopes = [torch.autograd.grad(value, x)[0] for value in (losses, matrices)]
-print(f"values {losses:.5f} and {matrices:.5f}; gradients differ by {(slopes[0] - slopes[1]).abs().max():.1e}")
+print(
+    f"values {losses:.5f} and {matrices:.5f}; gradients differ by {(slopes[0] - slopes[1]).abs().max():.1e}"
+)
 assert torch.allclose(*slopes)
 
 # %% [markdown]
 # A mixture of (1, 0) is the single style, to the last bit:
 
 # %%
-options = dict(size=128, steps=40, device="cpu")  # on a GPU sums may come in another order: equal up to rounding
-mixed = [gatys(photo, styles, mix=(1 - t, t), **options).finish(progress=False) for t in (0.0, 0.5, 1.0)]
+options = dict(
+    size=128, steps=40, device="cpu"
+)  # on a GPU sums may come in another order: equal up to rounding
+mixed = [
+    gatys(photo, styles, mix=(1 - t, t), **options).finish(progress=False)
+    for t in (0.0, 0.5, 1.0)
+]
 alone = gatys(photo, styles[0], **options).finish(progress=False)
 assert torch.equal(mixed[0], alone)
 show(*mixed, titles=["only the first", "half and half", "only the second"])
@@ -151,7 +171,10 @@ assert 255 * (rgb_to_yiq(kept) - rgb_to_yiq(photo))[:, 1:].abs().max() <= 1
 painting = load_or("starry-night", "stained-glass", size=512)
 calm = 0.4 + 0.2 * photo  # far from the edges of [0, 1], so that nothing is cut
 recoloured = match_colours(painting, calm)
-moments = [(torch.cov(p[0].flatten(1), correction=0), p.mean((2, 3))) for p in (calm, recoloured)]
+moments = [
+    (torch.cov(p[0].flatten(1), correction=0), p.mean((2, 3)))
+    for p in (calm, recoloured)
+]
 assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*moments, strict=True))
 pictures = [gatys(photo, painting, size=160, steps=60, keep_colours=c).finish(progress=False) for c in
             (None, "luminance", "matched")]  # fmt: skip
@@ -169,7 +192,10 @@ show(match_colours(painting, photo), *pictures, titles=["painting, recoloured", 
 
 # %%
 glass = load_or("stained-glass", "stained-glass", size=512)
-scaled = [gatys(photo, glass, size=160, steps=50, style_scale=s).finish(progress=False) for s in (0.5, 2.0)]
+scaled = [
+    gatys(photo, glass, size=160, steps=50, style_scale=s).finish(progress=False)
+    for s in (0.5, 2.0)
+]
 two = Objective(
     Match(content_loss, photo, ("relu3_1", "relu4_2")),
     Match(gram_loss, styles[1], ("relu1_1", "relu2_1"), weight=10, name="fine"),
@@ -186,7 +212,8 @@ show(*scaled, titles=["0.5", "2", "fine of one on coarse of the other"])
 
 # %%
 weighed = [
-    gatys(photo, painting, size=160, steps=40, style_weight=w).finish(progress=False) for w in (1.0, 10.0, 200.0)
+    gatys(photo, painting, size=160, steps=40, style_weight=w).finish(progress=False)
+    for w in (1.0, 10.0, 200.0)
 ]
 show(*weighed, titles=["β = 1", "β = 10", "β = 200"])
 

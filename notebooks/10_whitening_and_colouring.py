@@ -38,7 +38,9 @@ torch.manual_seed(0)
 print("this lecture runs on", describe_device())
 
 # %% slideshow={"slide_type": "slide"}
-figure("one_shot", "Four rows: a photograph, a painting, and the photograph in its style")
+figure(
+    "one_shot", "Four rows: a photograph, a painting, and the photograph in its style"
+)
 
 # %% [markdown]
 # Four pictures, a second or so each. Nothing was optimised, and no network was trained for any of these paintings.
@@ -62,7 +64,10 @@ device = pairs["relu1_1"].encoder.device
 photo_16 = padded(photo).to(device)
 with torch.no_grad():
     decoded = {layer: pair(photo_16).clamp(0, 1).cpu() for layer, pair in pairs.items()}
-psnr = {layer: -10 * torch.log10((made - photo_16.cpu()).square().mean()) for layer, made in decoded.items()}
+psnr = {
+    layer: -10 * torch.log10((made - photo_16.cpu()).square().mean())
+    for layer, made in decoded.items()
+}
 show(
     photo,
     *decoded.values(),
@@ -91,7 +96,9 @@ show(
 # %%
 layer = "relu3_1"
 with torch.no_grad():
-    F = pairs[layer].encode(photo_16)[0][0].flatten(1).cpu().double()  # one column for each position
+    F = (
+        pairs[layer].encode(photo_16)[0][0].flatten(1).cpu().double()
+    )  # one column for each position
 mu = F.mean(1, keepdim=True)
 covariance = (F - mu) @ (F - mu).T / F.shape[1]
 Lambda, V = torch.linalg.eigh(covariance)
@@ -102,9 +109,13 @@ white = V @ torch.diag(Lambda**-0.5) @ V.T @ (F - mu)
 after = white @ white.T / white.shape[1]
 projector = V @ V.T
 print(f"{len(kept)} channels, rank {int(kept.sum())}")
-print(f"covariance of the whitened features minus the projector: {(after - projector).abs().max():.1e}")
+print(
+    f"covariance of the whitened features minus the projector: {(after - projector).abs().max():.1e}"
+)
 assert torch.allclose(after, projector, atol=1e-4)
-correlation = covariance / covariance.diagonal().sqrt().outer(covariance.diagonal().sqrt()).clamp(min=1e-9)
+correlation = covariance / covariance.diagonal().sqrt().outer(
+    covariance.diagonal().sqrt()
+).clamp(min=1e-9)
 show(heat(correlation[None], -1, 1, size=(192, 192), colours="RdBu_r"), heat(after[None], -1, 1, size=(192, 192), colours="RdBu_r"),
      titles=["correlations of the channels", "covariance after whitening"])  # fmt: skip
 
@@ -151,10 +162,14 @@ mu_s = S.mean(1, keepdim=True)
 Lambda_s, V_s = torch.linalg.eigh((S - mu_s) @ (S - mu_s).T / S.shape[1])
 coloured = V_s @ torch.diag(Lambda_s.clamp(min=0) ** 0.5) @ V_s.T @ white + mu_s
 ours = transfer(f_c, gaussian(f_s))[0].flatten(1).cpu()
-print(f"by hand and by `transfer`: relative difference {(coloured - ours).norm() / ours.norm():.1e}")
+print(
+    f"by hand and by `transfer`: relative difference {(coloured - ours).norm() / ours.norm():.1e}"
+)
 assert (coloured - ours).norm() < 1e-2 * ours.norm()
 with torch.no_grad():
-    single = {lay: one_shot(photo, painting, [pair], size=256) for lay, pair in pairs.items()}
+    single = {
+        lay: one_shot(photo, painting, [pair], size=256) for lay, pair in pairs.items()
+    }
 show(*single.values(), titles=[f"at {name}" for name in single], columns=3)
 
 # %% [markdown]
@@ -176,7 +191,12 @@ up = wct(photo, painting, size=256, strength=0.8, order="fine to coarse")
 four = wct(photo, painting, size=256, strength=0.8, deepest="relu4_1")
 print(f"five levels in {seconds:.1f} s")
 show(
-    painting, down, up, four, titles=["style", "relu5_1 → relu1_1", "relu1_1 → relu5_1", "relu4_1 → relu1_1"], columns=2
+    painting,
+    down,
+    up,
+    four,
+    titles=["style", "relu5_1 → relu1_1", "relu1_1 → relu5_1", "relu4_1 → relu1_1"],
+    columns=2,
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -185,7 +205,9 @@ show(
 # $\alpha$ blends the features before and after, $(1 - \alpha)\,\mathbf{f} + \alpha\,T(\mathbf{f})$, at every level.
 
 # %%
-strip = [wct(photo, painting, size=224, strength=a) for a in (0.0, 0.25, 0.5, 0.75, 1.0)]
+strip = [
+    wct(photo, painting, size=224, strength=a) for a in (0.0, 0.25, 0.5, 0.75, 1.0)
+]
 show(*strip, titles=["α = 0", "0.25", "0.5", "0.75", "1"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -200,17 +222,32 @@ show(*strip, titles=["α = 0", "0.25", "0.5", "0.75", "1"])
 pair = pairs["relu4_1"]
 with torch.no_grad():
     f_c, _ = pair.encode(photo_16)
-    f_s, _ = pair.encode(resize(painting, (2 * style.shape[-2], 2 * style.shape[-1])).to(device))
+    f_s, _ = pair.encode(
+        resize(painting, (2 * style.shape[-2], 2 * style.shape[-1])).to(device)
+    )
     versions = {
         "centred and divided (ours)": transfer(f_c, gaussian(f_s)),
-        "not centred (slide)": transfer(f_c, gaussian(f_s, centred=False), source=gaussian(f_c, centred=False)),
-        "not divided (paper)": transfer(f_c, gaussian(f_s, divided=False), source=gaussian(f_c, divided=False)),
-        "+ identity (PhotoWCT's code)": transfer(f_c, gaussian(f_s), source=gaussian(f_c, ridge=1.0)),
+        "not centred (slide)": transfer(
+            f_c, gaussian(f_s, centred=False), source=gaussian(f_c, centred=False)
+        ),
+        "not divided (paper)": transfer(
+            f_c, gaussian(f_s, divided=False), source=gaussian(f_c, divided=False)
+        ),
+        "+ identity (PhotoWCT's code)": transfer(
+            f_c, gaussian(f_s), source=gaussian(f_c, ridge=1.0)
+        ),
     }
-    pictures = [pair.decode(features).clamp(0, 1).cpu() for features in versions.values()]
-spread = {name: float(features.var((2, 3)).sum()) for name, features in versions.items()}
+    pictures = [
+        pair.decode(features).clamp(0, 1).cpu() for features in versions.values()
+    ]
+spread = {
+    name: float(features.var((2, 3)).sum()) for name, features in versions.items()
+}
 wanted = float(f_s.var((2, 3)).sum())
-print({name: f"{value / wanted:.2f}" for name, value in spread.items()}, "of the style's variance")
+print(
+    {name: f"{value / wanted:.2f}" for name, value in spread.items()},
+    "of the style's variance",
+)
 show(*pictures, titles=list(versions), columns=2)
 
 # %% [markdown]
@@ -256,7 +293,9 @@ with torch.no_grad():
         moved = transfer(f_c, target, how=how)
         got = gaussian(moved).power(1.0)
         error = float((got - target.power(1.0)).norm() / target.power(1.0).norm())
-        rows.append([how, error, float((moved - f_c).square().sum() / f_c.square().sum())])
+        rows.append(
+            [how, error, float((moved - f_c).square().sum() / f_c.square().sum())]
+        )
         pictures.append(pair.decode(moved).clamp(0, 1).cpu())
 assert rows[0][2] == min(row[2] for row in rows[:4])
 show(*pictures, titles=["transport", "ZCA", "PCA", "Cholesky", "AdaIN"], columns=3)
@@ -277,12 +316,23 @@ draw = torch.Generator().manual_seed(0)
 
 def uncorrelated(channels, positions):
     points = torch.randn(positions, channels, generator=draw, dtype=torch.float64)
-    rounded = torch.linalg.qr(points - points.mean(0))[0].T  # rows of unit length, at right angles
-    return (torch.rand(channels, 1, generator=draw).double() * rounded + 1).view(1, channels, 1, positions)
+    rounded = torch.linalg.qr(points - points.mean(0))[
+        0
+    ].T  # rows of unit length, at right angles
+    return (torch.rand(channels, 1, generator=draw).double() * rounded + 1).view(
+        1, channels, 1, positions
+    )
 
 
 one, two = uncorrelated(8, 50), uncorrelated(8, 70)
-gap = (transfer(one, gaussian(two), how="zca") - transfer(one, gaussian(two), how="diagonal")).abs().max()
+gap = (
+    (
+        transfer(one, gaussian(two), how="zca")
+        - transfer(one, gaussian(two), how="diagonal")
+    )
+    .abs()
+    .max()
+)
 print(f"AdaIN against WCT without correlations: {gap:.1e}")
 assert gap < 1e-9
 show(
@@ -299,10 +349,16 @@ show(
 
 # %%
 other = load_or("great-wave", "waves", size=512)
-blend = [wct(photo, [painting, other], mix=(1 - t, t), size=224) for t in (0.0, 0.5, 1.0)]
+blend = [
+    wct(photo, [painting, other], mix=(1 - t, t), size=224) for t in (0.0, 0.5, 1.0)
+]
 masks = cluster(photo, count=2, layer="relu3_1")[0]
 regions = wct(photo, [painting, other], mask=masks, size=224)
-show(*blend, regions, titles=["first style", "half and half", "second style", "one for each region"])
+show(
+    *blend,
+    regions,
+    titles=["first style", "half and half", "second style", "one for each region"],
+)
 
 # %% [markdown]
 # A region that has almost no position at a deep layer has no covariance there. The rule: with less weight than ten
@@ -330,9 +386,18 @@ show(pattern, *rounds, titles=["style", "one round", "two", "three"])
 
 # %%
 preview = wct(photo, painting, size=192)
-refined = gatys(photo, painting, size=192, steps=40, start="wct", levels=1).finish(progress=False)
-plain = gatys(photo, painting, size=192, steps=40, start="content", levels=1).finish(progress=False)
-show(preview, refined, plain, titles=["the preview", "40 evaluations from it", "40 evaluations from the photo"])
+refined = gatys(photo, painting, size=192, steps=40, start="wct", levels=1).finish(
+    progress=False
+)
+plain = gatys(photo, painting, size=192, steps=40, start="content", levels=1).finish(
+    progress=False
+)
+show(
+    preview,
+    refined,
+    plain,
+    titles=["the preview", "40 evaluations from it", "40 evaluations from the photo"],
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Try it
@@ -340,7 +405,13 @@ show(preview, refined, plain, titles=["the preview", "40 evaluations from it", "
 # %%
 from styletx.widgets import Panel
 
-panel = Panel("wct", content="china", style="waves", size=384, main=("strength", "style_scale", "size", "layer"))
+panel = Panel(
+    "wct",
+    content="china",
+    style="waves",
+    size=384,
+    main=("strength", "style_scale", "size", "layer"),
+)
 panel.run()
 panel
 

@@ -31,7 +31,13 @@ import torch
 from styletx import describe_device, load_or, resize, show
 from styletx.course.figures import heat, table
 from styletx.course.gallery import figure, numbers
-from styletx.graph.affinity import degree, gaussian_affinity, grid_graph, local_scale, normalised
+from styletx.graph.affinity import (
+    degree,
+    gaussian_affinity,
+    grid_graph,
+    local_scale,
+    normalised,
+)
 from styletx.graph.matting import cut_out, matte, matting_laplacian
 from styletx.methods.photo_wct import photo_wct
 from styletx.methods.smoothing import smooth
@@ -70,9 +76,16 @@ with torch.no_grad():
     for way in ("nearest", "unpool", "transposed"):
         pair = load_pairs("mini", "relu3_1", upsampling=way)[0]
         decoded[way] = pair(photo.to(pair.encoder.device)).clamp(0, 1).cpu()
-psnr = {way: float(-10 * torch.log10((made - photo).square().mean())) for way, made in decoded.items()}
+psnr = {
+    way: float(-10 * torch.log10((made - photo).square().mean()))
+    for way, made in decoded.items()
+}
 height, width = photo.shape[-2:]
-window = (..., slice(height // 3, height // 3 + 64), slice(width // 2 - 48, width // 2 + 48))
+window = (
+    ...,
+    slice(height // 3, height // 3 + 64),
+    slice(width // 2 - 48, width // 2 + 48),
+)
 show(photo[window], *(made[window] for made in decoded.values()),
      titles=["photo", *(f"{way}, {value:.1f} dB" for way, value in psnr.items())], columns=2)  # fmt: skip
 
@@ -83,7 +96,10 @@ show(photo[window], *(made[window] for made in decoded.values()),
 
 # %%
 edges = numbers("photo_realism")["edges"]
-table([[name, value] for name, value in edges.items() if name != "content"], ["", "edges as in the photo (1: all)"])
+table(
+    [[name, value] for name, value in edges.items() if name != "content"],
+    ["", "edges as in the photo (1: all)"],
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Step 2: smooth it, but know the photo
@@ -109,7 +125,9 @@ fig, axes = plt.subplots(1, 3, figsize=(10, 3.4), constrained_layout=True)
 axes[0].imshow(pixels[0].permute(1, 2, 0))
 for i, j in zip(*eight.nonzero(), strict=True):
     if i < j:
-        axes[0].plot([i % 4, j % 4], [i // 4, j // 4], color="white", lw=0.5 + 4 * W[i, j])
+        axes[0].plot(
+            [i % 4, j % 4], [i // 4, j // 4], color="white", lw=0.5 + 4 * W[i, j]
+        )
 for i in range(16):
     axes[0].text(i % 4, i // 4, str(i + 1), ha="center", va="center", fontsize=10,
                  bbox=dict(boxstyle="circle,pad=0.15", fc="white", ec="none", alpha=0.85))  # fmt: skip
@@ -150,11 +168,16 @@ assert row_six == [1, 2, 3, 5, 7, 9, 10, 11]
 # %%
 sigma = local_scale(pixels)
 i, j = 5, 6  # pixels 6 and 7
-by_hand = torch.exp(-(pixels[0, :, 1, 1] - pixels[0, :, 1, 2]).double().square().sum() / (sigma[1, 1] * sigma[1, 2]))
+by_hand = torch.exp(
+    -(pixels[0, :, 1, 1] - pixels[0, :, 1, 2]).double().square().sum()
+    / (sigma[1, 1] * sigma[1, 2])
+)
 print(f"W between 6 and 7: {W[i, j]:.6f}, by hand {by_hand:.6f}")
 assert abs(W[i, j] - by_hand) < 1e-9
 slide = gaussian_affinity(pixels, connectivity=8, local="i")
-print(f"asymmetry: ours {abs(W - W.T).max():.1e}, the slide's {abs(slide - slide.T).max():.2f}")
+print(
+    f"asymmetry: ours {abs(W - W.T).max():.1e}, the slide's {abs(slide - slide.T).max():.2f}"
+)
 
 # %% [markdown]
 # The *Laplacian* of the graph is $D - W$. Its rows add up to 0, and
@@ -199,7 +222,10 @@ def cost(R):
     return 0.5 * (W.toarray() * gaps).sum() + (1 / alpha - 1) * ((R - Y) ** 2).sum()
 
 
-worse = [cost(R + 0.01 * np.random.default_rng(k).normal(size=R.shape)) - cost(R) for k in range(100)]
+worse = [
+    cost(R + 0.01 * np.random.default_rng(k).normal(size=R.shape)) - cost(R)
+    for k in range(100)
+]
 print(f"cost {cost(R):.6f}; the best of 100 neighbours costs {min(worse):.1e} more")
 assert min(worse) > 0
 
@@ -236,10 +262,15 @@ flat = torch.full_like(small, 0.5)
 made = {}
 for affinity in ("gaussian", "matting"):
     for form in ("symmetric", "random-walk"):
-        made[f"{affinity}, {form}"] = smooth(flat, small, normalise=form, affinity=affinity)
+        made[f"{affinity}, {form}"] = smooth(
+            flat, small, normalise=form, affinity=affinity
+        )
 for name, picture in made.items():
     print(f"{name:<24}{float(picture.min()):.3f} … {float(picture.max()):.3f}")
-assert all((made[f"{a}, random-walk"] - 0.5).abs().max() < 1e-6 for a in ("gaussian", "matting"))
+assert all(
+    (made[f"{a}, random-walk"] - 0.5).abs().max() < 1e-6
+    for a in ("gaussian", "matting")
+)
 show(small, *made.values(), titles=["the photo", *made], columns=3)
 
 # %% [markdown]
@@ -272,7 +303,9 @@ def price(image):
     return float((values * (L @ values)).sum())
 
 
-affine = 0.5 * small.flip(1) + 0.2  # channels swapped, contrast halved: an affine map of the colours
+affine = (
+    0.5 * small.flip(1) + 0.2
+)  # channels swapped, contrast halved: an affine map of the colours
 bent = small**3
 noisy = small + 0.02 * torch.randn(small.shape)
 rows = [[name, price(image)] for name, image in
@@ -360,7 +393,10 @@ first = time.perf_counter() - start
 start = time.perf_counter()
 smooth(rough.flip(1), content, solver="guided")
 rows.append(["guided filter", first, time.perf_counter() - start])
-gap = {name: float((made - results["direct"]).abs().max()) for name, made in results.items()}
+gap = {
+    name: float((made - results["direct"]).abs().max())
+    for name, made in results.items()
+}
 assert gap["cg"] < 1e-5
 table(
     [[*row, error] for row, error in zip(rows, gap.values(), strict=True)],
@@ -378,7 +414,14 @@ show(
     results["direct"],
     results["guided"],
     smooth(rough, content, affinity="gaussian"),
-    titles=["content", "style", "PhotoWCT", "smoothed", "guided filter", "smoothed, Gaussian affinity"],
+    titles=[
+        "content",
+        "style",
+        "PhotoWCT",
+        "smoothed",
+        "guided filter",
+        "smoothed, Gaussian affinity",
+    ],
     columns=3,
 )
 
@@ -405,7 +448,13 @@ show(
 # %%
 from styletx.widgets import Panel
 
-panel = Panel("photo", content="china", style="coffee", size=256, main=("strength", "alpha", "smoothing", "upsampling"))
+panel = Panel(
+    "photo",
+    content="china",
+    style="coffee",
+    size=256,
+    main=("strength", "alpha", "smoothing", "upsampling"),
+)
 panel.run()
 panel
 

@@ -26,7 +26,16 @@ import math
 import matplotlib.pyplot as plt
 import torch
 
-from styletx import deep_photo, describe_device, gram, load_encoder, load_or, resize, show, total_variation
+from styletx import (
+    deep_photo,
+    describe_device,
+    gram,
+    load_encoder,
+    load_or,
+    resize,
+    show,
+    total_variation,
+)
 from styletx.course.figures import CONTENT, STYLE, heat, table
 from styletx.course.gallery import figure, numbers
 from styletx.course.quizzes import check_word
@@ -59,10 +68,14 @@ figure("deep_photo_parts", "A lighthouse by day; a beach at sunset; the style of
 A, b = torch.tensor([[1.1, 0.6], [-0.35, 0.8]]), torch.tensor([[1.4], [0.5]])
 turn = torch.linspace(0, 2 * math.pi, 100)
 shapes = {
-    "parallelogram": torch.tensor([[-1.0, 0.2, 0.8, -0.4, -1.0], [-0.8, -0.8, 0.6, 0.6, -0.8]]),
+    "parallelogram": torch.tensor(
+        [[-1.0, 0.2, 0.8, -0.4, -1.0], [-0.8, -0.8, 0.6, 0.6, -0.8]]
+    ),
     "ellipse": torch.stack([0.9 * turn.cos(), 0.45 * turn.sin() + 1.3]),
 }
-fig, axes = plt.subplots(1, 2, figsize=(7.2, 3), constrained_layout=True, sharex=True, sharey=True)
+fig, axes = plt.subplots(
+    1, 2, figsize=(7.2, 3), constrained_layout=True, sharex=True, sharey=True
+)
 for axis, change in zip(axes, (lambda v: v, lambda v: A @ v + b), strict=True):
     for t in torch.linspace(-1.5, 2, 8):
         line = torch.stack([torch.tensor([-1.5, 2.0]), t.expand(2)])
@@ -70,7 +83,12 @@ for axis, change in zip(axes, (lambda v: v, lambda v: A @ v + b), strict=True):
         axis.plot(*change(line.flip(0)), color="#ccd4d8", lw=0.8)
     for (name, points), colour in zip(shapes.items(), (CONTENT, STYLE), strict=True):
         axis.plot(*change(points), color=colour, label=name)
-    axis.plot(*change(shapes["parallelogram"][:, :2].mean(1, keepdim=True)), "o", color=CONTENT, ms=4)
+    axis.plot(
+        *change(shapes["parallelogram"][:, :2].mean(1, keepdim=True)),
+        "o",
+        color=CONTENT,
+        ms=4,
+    )
     axis.set_aspect("equal")
 axes[0].set_title("before", fontsize=10)
 axes[1].set_title("after: still a middle, parallels, an ellipse", fontsize=10)
@@ -84,9 +102,15 @@ def area(p):  # of a polygon, by the shoelace formula
 
 p = shapes["parallelogram"]
 q = A @ p + b
-assert torch.allclose(A @ p[:, :2].mean(1, keepdim=True) + b, q[:, :2].mean(1, keepdim=True), atol=1e-6)
-assert torch.allclose(q[:, 1] - q[:, 0], q[:, 2] - q[:, 3], atol=1e-6)  # opposite sides: still parallel, still equal
-print(f"area {area(p):.3f} → {area(q):.3f}, factor {area(q) / area(p):.3f}; det A = {torch.linalg.det(A):.3f}")
+assert torch.allclose(
+    A @ p[:, :2].mean(1, keepdim=True) + b, q[:, :2].mean(1, keepdim=True), atol=1e-6
+)
+assert torch.allclose(
+    q[:, 1] - q[:, 0], q[:, 2] - q[:, 3], atol=1e-6
+)  # opposite sides: still parallel, still equal
+print(
+    f"area {area(p):.3f} → {area(q):.3f}, factor {area(q) / area(p):.3f}; det A = {torch.linalg.det(A):.3f}"
+)
 
 # %% [markdown]
 # :::{admonition} Check the slide
@@ -103,18 +127,39 @@ print(f"area {area(p):.3f} → {area(q):.3f}, factor {area(q) / area(p):.3f}; de
 # bands and grain comes out.
 
 # %%
-photo, sunset = load_or("kodak-21", "china", size=192), load_or("beach-city", "rocket", size=192)
-matched = match_colours(photo, sunset)  # lecture 06: the affine map to the sunset's mean and covariance
+photo, sunset = (
+    load_or("kodak-21", "china", size=192),
+    load_or("beach-city", "rocket", size=192),
+)
+matched = match_colours(
+    photo, sunset
+)  # lecture 06: the affine map to the sunset's mean and covariance
 bent = 0.5 + 0.5 * (3 * math.pi * photo).sin()
-show(photo, matched, bent, titles=["photo", "an affine map of its colours", "a bent one"])
+show(
+    photo, matched, bent, titles=["photo", "an affine map of its colours", "a bent one"]
+)
 
 # %%
-some = torch.randperm(photo[0, 0].numel(), generator=torch.Generator().manual_seed(0))[:1500]
+some = torch.randperm(photo[0, 0].numel(), generator=torch.Generator().manual_seed(0))[
+    :1500
+]
 fig = plt.figure(figsize=(8.6, 2.9), constrained_layout=True)
-for k, (name, picture) in enumerate({"photo": photo, "affine": matched, "bent": bent}.items(), start=1):
+for k, (name, picture) in enumerate(
+    {"photo": photo, "affine": matched, "bent": bent}.items(), start=1
+):
     axis = fig.add_subplot(1, 3, k, projection="3d")
-    axis.scatter(*picture[0].flatten(1)[:, some], c=photo[0].flatten(1)[:, some].T.numpy(), s=3)
-    axis.set(title=name, xlim=(0, 1), ylim=(0, 1), zlim=(0, 1), xlabel="R", ylabel="G", zlabel="B")
+    axis.scatter(
+        *picture[0].flatten(1)[:, some], c=photo[0].flatten(1)[:, some].T.numpy(), s=3
+    )
+    axis.set(
+        title=name,
+        xlim=(0, 1),
+        ylim=(0, 1),
+        zlim=(0, 1),
+        xlabel="R",
+        ylabel="G",
+        zlabel="B",
+    )
 plt.show()
 
 # %% [markdown]
@@ -137,9 +182,16 @@ plt.show()
 # %%
 window, V = photo[..., 60:63, 80:83], torch.rand(1, 1, 3, 3)
 eps = 1e-7
-colours = torch.cat([window[0].flatten(1).T, torch.ones(9, 1)], 1).double()  # nine rows (r, g, b, 1)
-ridge = torch.diag(torch.tensor([eps, eps, eps, 0.0]).double()).sqrt()  # ε|a|² as three more equations, a = 0
-system, wanted = torch.cat([colours, ridge]), torch.cat([V.flatten(), torch.zeros(4)]).double()
+colours = torch.cat(
+    [window[0].flatten(1).T, torch.ones(9, 1)], 1
+).double()  # nine rows (r, g, b, 1)
+ridge = torch.diag(
+    torch.tensor([eps, eps, eps, 0.0]).double()
+).sqrt()  # ε|a|² as three more equations, a = 0
+system, wanted = (
+    torch.cat([colours, ridge]),
+    torch.cat([V.flatten(), torch.zeros(4)]).double(),
+)
 left = (system @ torch.linalg.lstsq(system, wanted).solution - wanted).square().sum()
 form = MattingQuadratic(window, eps).quadratic(V)
 print(f"least squares {left:.6f}, quadratic form {form:.6f}")
@@ -159,14 +211,19 @@ edits = {
     "the photo": photo,
     "contrast halved and inverted": 0.8 - 0.5 * photo,
     "the sunset's colours, cut to [0, 1]": matched,
-    "one affine map left, another right": torch.where(left_half, photo, 0.8 - 0.5 * photo),
+    "one affine map left, another right": torch.where(
+        left_half, photo, 0.8 - 0.5 * photo
+    ),
     "blurred": torch.nn.functional.avg_pool2d(photo, 5, 1, 2, count_include_pad=False),
     "bent": bent,
     "mirrored": photo.flip(-1),
     "noise": noise_like(photo, seed=1),
 }
 tv = float(total_variation(photo))
-rows = [[name, f"{float(cost(x)):.1e}", f"{float(total_variation(x)) / tv:.2f}"] for name, x in edits.items()]
+rows = [
+    [name, f"{float(cost(x)):.1e}", f"{float(total_variation(x)) / tv:.2f}"]
+    for name, x in edits.items()
+]
 table(rows, ["edit", "matting (noise: 1)", "total variation (photo: 1)"])
 
 # %%
@@ -201,11 +258,19 @@ here, there = without_orphans(*found)
 names = [f"{100 * float(m):.0f}%" for m in here.mean((0, 2, 3))]
 print("shares of the content:", ", ".join(names))
 colouring = [heat(m[0].argmax(0)[None], 0, 2, colours="viridis") for m in (here, there)]
-show(photo, colouring[0], sunset, colouring[1], titles=["content", "its segments", "style", "its segments"])
+show(
+    photo,
+    colouring[0],
+    sunset,
+    colouring[1],
+    titles=["content", "its segments", "style", "its segments"],
+)
 
 # %%
 layer = "relu2_1"
-objective = deep_photo_objective(photo, sunset, (here, there), style_layers=layer, style_weight=1.0, matting_weight=0)
+objective = deep_photo_objective(
+    photo, sunset, (here, there), style_layers=layer, style_weight=1.0, matting_weight=0
+)
 reference = resize(sunset, tuple(round(s * math.sqrt(size[0] * size[1] / (sunset.shape[-2] * sunset.shape[-1])))
                                  for s in sunset.shape[-2:]))  # as large as the photo  # fmt: skip
 F, S = encoder(photo, layer)[layer], encoder(reference, layer)[layer]
@@ -214,7 +279,10 @@ for c in range(here.shape[1]):
     G = gram(F, resize_mask(here[:, c : c + 1], F.shape[-2:]))
     A_c = gram(S, resize_mask(there[:, c : c + 1], S.shape[-2:]))
     m = here[:, c].mean()
-    total, largest = total + m * (G - A_c).square().mean(), largest + m * A_c.square().mean()
+    total, largest = (
+        total + m * (G - A_c).square().mean(),
+        largest + m * A_c.square().mean(),
+    )
 value = objective.at(size, encoder)(photo)["style"]
 print(f"by hand {total / largest:.5f}, the objective {value:.5f}")
 assert math.isclose(float(total / largest), float(value), rel_tol=1e-3)
@@ -233,9 +301,13 @@ assert math.isclose(float(total / largest), float(value), rel_tol=1e-3)
 # :::
 
 # %%
-labels = torch.tensor([[0, 0, 2, 2, 2, 1, 1]]).expand(4, -1)  # segment 2 is nowhere in the style
+labels = torch.tensor([[0, 0, 2, 2, 2, 1, 1]]).expand(
+    4, -1
+)  # segment 2 is nowhere in the style
 masks = torch.nn.functional.one_hot(labels, 3).permute(2, 0, 1)[None].float()
-adopted, _ = without_orphans(masks, torch.tensor([0.5, 0.5, 0.0]).view(1, 3, 1, 1).expand(-1, -1, 4, 4))
+adopted, _ = without_orphans(
+    masks, torch.tensor([0.5, 0.5, 0.0]).view(1, 3, 1, 1).expand(-1, -1, 4, 4)
+)
 print("before", labels[0].tolist(), " after", adopted[0].argmax(0)[0].tolist())
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -249,7 +321,9 @@ print("before", labels[0].tolist(), " after", adopted[0].argmax(0)[0].tolist())
 # %%
 options = dict(size=160, steps=50)
 pictures = [
-    deep_photo(photo, sunset, segments="none", matting_weight=0, **options).finish(progress=False),
+    deep_photo(photo, sunset, segments="none", matting_weight=0, **options).finish(
+        progress=False
+    ),
     deep_photo(photo, sunset, **options).finish(progress=False),
 ]
 small = resize(photo, 160)
@@ -268,18 +342,27 @@ show(small, *pictures, titles=["content", "neither segments nor matting", "both"
 
 # %%
 figure(
-    "deep_photo_lambda", "The lighthouse at sunset with λ = 0, 100, 1,000, 10,000, 100,000: from paint to photograph"
+    "deep_photo_lambda",
+    "The lighthouse at sunset with λ = 0, 100, 1,000, 10,000, 100,000: from paint to photograph",
 )
 
 # %%
 losses = dict(numbers("deep_photo_lambda")["losses"])
 before = losses.pop("content")["style"]
-kept = [(before - v["style"]) / (before - losses["0"]["style"]) for v in losses.values()]
+kept = [
+    (before - v["style"]) / (before - losses["0"]["style"]) for v in losses.values()
+]
 terms = [v["matting"] for v in losses.values()]
 fig, axis = plt.subplots(figsize=(5.2, 3), constrained_layout=True)
 axis.plot(terms, kept, "o-", color="#444")
 for name, x, y in zip(losses, terms, kept, strict=True):
-    axis.annotate(f"λ = {float(name):g}", (x, y), textcoords="offset points", xytext=(6, -11), fontsize=8)
+    axis.annotate(
+        f"λ = {float(name):g}",
+        (x, y),
+        textcoords="offset points",
+        xytext=(6, -11),
+        fontsize=8,
+    )
 axis.set(
     xscale="log",
     xlabel="matting term (noise: 1)",
@@ -310,7 +393,9 @@ print(
 
 # %%
 generator = torch.Generator().manual_seed(10)
-textures = [load_or(name, name, size=128) for name in ("brick", "grass", "gravel", "coffee")]
+textures = [
+    load_or(name, name, size=128) for name in ("brick", "grass", "gravel", "coffee")
+]
 scene, camera = random_scene(textures, generator)
 shape = (120, 160)
 rendered = scene.render(camera, shape)[0]
@@ -318,7 +403,9 @@ truth = torch.unique(scene.depth(camera, shape)[1], return_inverse=True)[1]
 K = int(truth.max()) + 1
 wrong = torch.rand(shape, generator=generator) < 0.3
 unary = torch.where(wrong, torch.randint(K, shape, generator=generator), truth)
-refined = refine(torch.nn.functional.one_hot(unary, K).permute(2, 0, 1)[None].float(), rendered)[0].argmax(0)
+refined = refine(
+    torch.nn.functional.one_hot(unary, K).permute(2, 0, 1)[None].float(), rendered
+)[0].argmax(0)
 errors = [float((x != truth).float().mean()) for x in (unary, refined)]
 print(f"wrong labels: {100 * errors[0]:.1f}% before, {100 * errors[1]:.1f}% after")
 assert errors[1] < errors[0] / 10
@@ -334,14 +421,20 @@ show(rendered, *(heat(x[None] / (K - 1), 0, 1, colours="viridis") for x in (unar
 # ## Time of day, weather, season
 
 # %%
-figure("deep_photo_times", "Three rows, each a content, a style and the result: a sunset, fog, and snow")
+figure(
+    "deep_photo_times",
+    "Three rows, each a content, a style and the result: a sunset, fog, and snow",
+)
 
 # %% [markdown]
 # The snow is made: `styletx.samples.relight` puts one photograph at another time, with light that adds up and a guess at where the sky is.
 # Use it when you need a style and have no photo of it that you may show.
 
 # %%
-figure("deep_photo_relit", "A mountain stream at dusk, at night, in fog, under clouds, in autumn, in winter")
+figure(
+    "deep_photo_relit",
+    "A mountain stream at dusk, at night, in fog, under clouds, in autumn, in winter",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Try it
@@ -448,7 +541,10 @@ check_word("BDAC", "Neither, segments, matting, both:")
 # ## How it fails
 
 # %%
-figure("deep_photo_failures", "Segments swapped; λ too large; λ too small; speckles in the sky")
+figure(
+    "deep_photo_failures",
+    "Segments swapped; λ too large; λ too small; speckles in the sky",
+)
 
 # %% [markdown]
 # - *Right light, wrong place*: the segments do not correspond. No loss will tell you; look at the masks.

@@ -106,7 +106,8 @@ def gaussian_affinity(
 
     σ is `local_scale`, of the window with this radius. The slide's denominator is σ_i² alone (`local="i"`): W is then
     not symmetric, so that the closed form is no minimiser, and conjugate gradients do not apply. Raises ValueError for
-    another connectivity or `local` and for a radius below 1. Source: Li et al. 2018, section 3.2; σ_i σ_j: Zelnik-Manor & Perona 2004.
+    another connectivity or `local` and for a radius below 1. Source: Li et al. 2018, section 3.2; σ_i σ_j: Zelnik-Manor
+    & Perona 2004.
     """
     return gaussian_stencil(image, connectivity, radius, floor, local).csr()
 
