@@ -120,14 +120,8 @@ objective = Objective(Match(histogram_loss, wall, bands), Energy(value_range, 10
 broken = synthesize(objective, pyramid, start=noise, steps=60, levels=1).finish(
     progress=False
 )
-show(
-    texture,
-    made,
-    wall,
-    broken,
-    titles=["grass", "from noise", "bricks", "from noise"],
-    columns=4,
-)
+titles = ["grass", "from noise", "bricks", "from noise"]
+show(texture, made, wall, broken, titles=titles, columns=4)
 
 # %% [markdown]
 # Grass nearly comes out: its grain is right, its blades are gone. A wall does not come out at all. A histogram of a band

@@ -405,13 +405,8 @@ show(
 # %%
 from styletx.widgets import Panel
 
-panel = Panel(
-    "wct",
-    content="china",
-    style="waves",
-    size=384,
-    main=("strength", "style_scale", "size", "layer"),
-)
+main = ("strength", "style_scale", "size", "layer")
+panel = Panel("wct", content="china", style="waves", size=384, main=main)
 panel.run()
 panel
 

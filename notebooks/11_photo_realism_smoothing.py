@@ -448,13 +448,8 @@ show(
 # %%
 from styletx.widgets import Panel
 
-panel = Panel(
-    "photo",
-    content="china",
-    style="coffee",
-    size=256,
-    main=("strength", "alpha", "smoothing", "upsampling"),
-)
+main = ("strength", "alpha", "smoothing", "upsampling")
+panel = Panel("photo", content="china", style="coffee", size=256, main=main)
 panel.run()
 panel
 

@@ -116,16 +116,8 @@ def semantic_loss(size: int = 3, stride: int = 1, weight: float = 1.0) -> Semant
     _check(size, stride)
     if not 0 <= weight < float("inf"):
         raise ValueError(f"weight: {weight}; it must be a number that is not negative")
-    return Semantic(
-        patches,
-        mean_squared,
-        name="semantic",
-        joint_regions=True,
-        min_positions=size,
-        size=size,
-        stride=stride,
-        weight=weight,
-    )
+    return Semantic(patches, mean_squared, name="semantic", joint_regions=True, min_positions=size, size=size,
+                    stride=stride, weight=weight)  # fmt: skip
 
 
 @dataclass(frozen=True)
