@@ -94,13 +94,18 @@ def test_no_gradient_for_the_network_nor_the_targets(pictures, mini):
     assert all(p.grad is None and not p.requires_grad for p in mini.parameters())
 
 
+def left_and_right(size, columns):
+    """Masks of two regions: so many columns, and the rest."""
+    left = torch.zeros(1, 1, *size)
+    left[..., :columns] = 1
+    return torch.cat([left, 1 - left], 1)
+
+
 def test_regions_share_features_and_match_their_own_reference(pictures, mini):
     """Two regions, each compared with itself only: the loss is zero exactly where each matches its own style."""
     photo, style = pictures
     size = tuple(photo.shape[-2:])
-    left = torch.zeros(1, 1, *size)
-    left[..., : size[1] // 2] = 1
-    masks = torch.cat([left, 1 - left], 1)
+    masks = left_and_right(size, size[1] // 2)
     same = Objective(Match(gram_loss, [photo, photo], LAYERS, masks=(masks, masks))).at(size, mini)
     assert float(same(photo)["gram"]) == pytest.approx(0, abs=1e-6)
     swapped = Objective(Match(gram_loss, [photo, photo], LAYERS, masks=(masks, masks.flip(1)))).at(size, mini)
@@ -156,9 +161,7 @@ def test_regions_count_as_much_as_they_are_told(pictures, mini):
     """mix of regions: proportions of what each costs alone."""
     photo, style = pictures
     size = tuple(photo.shape[-2:])
-    left = torch.zeros(1, 1, *size)
-    left[..., : size[1] // 3] = 1
-    masks = torch.cat([left, 1 - left], 1)
+    masks = left_and_right(size, size[1] // 3)
 
     def cost(mix):
         match = Match(gram_loss, style, "relu2_1", masks=(masks, None), mix=mix)
