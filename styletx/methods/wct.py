@@ -50,7 +50,7 @@ def wct(
     f ← (1 − α)·f + α·(Σ_s^½ Σ_c^-½ (f − μ_c) + μ_s) at the deepest level, decoded, then the same at the next, …
     relu1_1. A smaller `deepest` than the paper's relu5_1 keeps more of a small picture's shapes. Several styles are
     mixed (`mix`), or each has its region of the content (`mask`); with one style, `style_mask` says where in it each
-    region finds its style (see `transforms.transfer_regions` for small regions). Any size works: pictures are padded
+    region finds its style (see `whitening.transfer_regions` for small regions). Any size works: pictures are padded
     for decoding and cropped again. Raises ValueError (or a subclass) for a bad argument, at once. Source: Li et al.
     2017, section 3.
     """
