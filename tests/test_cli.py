@@ -37,6 +37,7 @@ def test_stylises_and_carries_its_record(tmp_path, capsys):
     assert record["arguments"]["seed"] == 0 and "device" not in record["arguments"]
 
 
+@pytest.mark.slow
 def test_again_makes_the_same_picture(tmp_path):
     photo = tmp_path / "photo.png"
     images.write(samples.load("coffee", size=64), photo)
@@ -47,6 +48,7 @@ def test_again_makes_the_same_picture(tmp_path):
     assert images.read_record(out) == images.read_record(copy)
 
 
+@pytest.mark.slow
 def test_several_styles_masks_and_colours_are_made_again(tmp_path, capsys):
     """What a list of styles and a mask's file have made is recorded, and made again from the record."""
     mask, out, copy = (tmp_path / name for name in ("mask.png", "out.png", "copy.png"))
@@ -152,6 +154,7 @@ def test_again_refuses_arguments_it_does_not_know(tmp_path, capsys):
     assert "does not fit gatys" in (message := capsys.readouterr().err) and "brushes" in message
 
 
+@pytest.mark.slow
 def test_a_stopped_runs_record_says_so(tmp_path, capsys, monkeypatch):
     finish = Run.finish
 
@@ -291,6 +294,7 @@ def bad_files(folder):
     return ("missing.jpg", "empty.jpg", "text.jpg", "cut.jpg", "one.png", "tiny.png", ".")
 
 
+@pytest.mark.slow
 def test_bad_input_gives_one_line_and_status_two(tmp_path, capsys):
     calls = [
         ["gatys", str(tmp_path / name), "mosaic", "-o", str(tmp_path / "o.png"), *RUN] for name in bad_files(tmp_path)
@@ -352,6 +356,7 @@ def test_samples_are_listed_with_their_credit(capsys, tmp_path):
     assert images.read(tmp_path / "m.png").shape[-1] == 512
 
 
+@pytest.mark.slow
 def test_doctor_tries_each_method(capsys):
     assert examine(device="cpu")
     text = capsys.readouterr().out
@@ -378,6 +383,7 @@ def test_doctor_goes_on_without_the_decoders(capsys, monkeypatch, tmp_path):
     assert "PROBLEM: mini: gone" in text and "method    broken" in text and "something is wrong" in text
 
 
+@pytest.mark.slow
 def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("styletx.course.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
     monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
@@ -386,6 +392,7 @@ def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
     assert page.count('alt="') == page.count("<img ") and "http" not in page
 
 
+@pytest.mark.slow
 def test_the_installed_command_runs(tmp_path):
     """In a process of its own, with an empty home: no traceback, and the record is JSON."""
     env = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}

@@ -63,6 +63,7 @@ def halves(picture):
     return masks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swapped", [False, True])
 def test_each_region_gets_its_own_style(swapped):
     """Judged by another network than the one optimised: each half is at a third of the other style's distance."""
@@ -108,6 +109,7 @@ def test_a_mask_of_another_size_is_stretched():
     assert float((one - other).abs().mean()) < 0.02
 
 
+@pytest.mark.slow
 def test_a_mixture_of_one_is_that_style_exactly():
     photo, styles = load("chelsea", 96), [load("mosaic", 96), load("waves", 96)]
     given = dict(size=96, steps=12, device="cpu")
@@ -130,6 +132,7 @@ def test_luminance_only_keeps_the_colours():
     assert float(moved) > 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,6 +12,8 @@ from styletx.networks.decoders import LEVELS, PAIRS, Decoder, Pair, load_pairs
 from styletx.recipes.decoders import psnr, save, untrained
 from styletx.recipes.judge import PHOTOS
 
+pytestmark = pytest.mark.slow
+
 # dB on the Kodak photos: 40 at relu1_1; below the public small pair by at most 1, at the last level by 0.5.
 ALLOWED = {"relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 0.5}
 

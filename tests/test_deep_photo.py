@@ -161,6 +161,7 @@ def test_noise_costs_its_weight_at_any_size(name):
         assert matting(small, noise_like(small, seed=5)) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_matting_holds_and_style_comes(photos):
     """The bar of the lecture, small: a twentieth of the matting term, and 60% of the style's reduction."""
     content, style = photos

@@ -42,6 +42,7 @@ def test_the_network_beats_what_is_lower_is_nearer():
     assert rows["network"]["log error"] < 0.7 * guesses
 
 
+@pytest.mark.slow
 def test_keeping_depth_is_possible():
     """From another picture the difference of the depth maps falls to a fifth."""
     encoder = depth_encoder(device="cpu")

@@ -18,6 +18,7 @@ def photo():
     return load("china", size=128)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHAINS[1:])
 def test_torchvision_layouts_are_torchvisions(name, photo, tmp_path, monkeypatch):
     """Through the real loading code, from a file where torchvision keeps its downloads: same features as theirs."""
@@ -96,6 +97,7 @@ def test_receptive_fields_of_vgg19_by_the_literature():
     assert {layer: encoder.receptive_field(layer) for layer in known} == known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["max", "avg"])
 @pytest.mark.parametrize("name", ["mini", "alexnet"])
 def test_normalised_means_are_one_and_the_network_is_the_same(name, pooling):

@@ -9,6 +9,8 @@ from styletx.losses import STYLE_LOSSES, adversarial_loss, laplacian_loss, seman
 from styletx.methods.gatys import STYLE_LAYERS
 from styletx.segments import cluster
 
+pytestmark = pytest.mark.slow
+
 PATCHES = {"mrf", "reshuffle"}
 
 

@@ -19,6 +19,7 @@ def gram_distance(encoder, picture, style, layer="relu2_1"):
         return float(gram_loss(encoder(picture, layer)[layer], encoder(style, layer)[layer]))
 
 
+@pytest.mark.slow
 def test_style_comes_and_content_stays():
     """Judged by an encoder that was not optimised: statistics of the pyramid's bands, and the photo's own layout."""
     photo, style = load("china", size=128), load("mosaic", size=128)
@@ -32,6 +33,7 @@ def test_style_comes_and_content_stays():
     assert likeness[0] > 0.4 > likeness[1] + 0.3
 
 
+@pytest.mark.slow
 def test_weights_are_relative_across_sizes_and_encoders():
     """The same β gives about the same share of the style, at 96 and at 192 pixels."""
     ends = []
@@ -41,6 +43,7 @@ def test_weights_are_relative_across_sizes_and_encoders():
     assert 0.4 < ends[0] / ends[1] < 2.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, kept",
     [
@@ -68,6 +71,7 @@ def test_tensors_of_other_floats_give_the_same_picture():
     assert torch.allclose(single, double, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_more_style_weight_less_style_loss():
     ends = []
     for weight in (0.01, 1.0, 100.0):
@@ -77,6 +81,7 @@ def test_more_style_weight_less_style_loss():
     assert styles[0] > styles[1] > styles[2] and contents[0] < contents[1] < contents[2]
 
 
+@pytest.mark.slow
 def test_starts():
     photo = load("china", size=96)
     content = next(gatys(photo, "waves", steps=1, **SMALL))
@@ -92,6 +97,7 @@ def test_size_is_the_longer_side_and_small_photos_grow():
     assert gatys(load("china", size=48), "waves", size=96, steps=2).finish(False).shape[-1] == 96
 
 
+@pytest.mark.slow
 def test_reconstructions():
     photo = load("coffee", size=96)
     encoder = load_encoder("mini", device="cpu")
@@ -202,6 +208,7 @@ def test_bad_input_is_refused_at_once(wrong, message):
         gatys(**{"content": "china", "style": "mosaic", "size": 96, "steps": 2, **wrong})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STYLE_LOSSES)
 def test_every_style_loss_by_name_lowers_itself(name):
     """From the photo, coarse to fine, through the whole method: the style term falls, and the picture moves."""

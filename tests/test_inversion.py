@@ -65,6 +65,7 @@ def test_shallow_layers_remember_the_picture():
     assert float(peak_signal_noise_ratio(picture, photo, data_range=1.0)) > 25
 
 
+@pytest.mark.slow
 def test_the_regularisers_take_the_noise_away():
     """At a deep layer the picture without regularisers is full of noise that the network does not see."""
     photo = load("chelsea", 96)
@@ -75,6 +76,7 @@ def test_the_regularisers_take_the_noise_away():
     assert float(total_variation(calm)) < 0.3 * float(total_variation(rough))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_is_approached(code):
     photo = load("chelsea", 96)

@@ -80,6 +80,7 @@ def test_a_second_interrupt_leaves_nothing_running():
     assert job.over and job.wait(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_the_end", [False, True])
 def test_an_interrupted_panel_can_be_run_again(at_the_end):
     """Interrupted twice in a row, or while the finished picture is drawn: the buttons know that it is over."""

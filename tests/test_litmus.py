@@ -13,6 +13,7 @@ def mini():
     return load_encoder("mini", device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_the_table_is_the_one_that_was_derived(pair, name, mini):

@@ -15,6 +15,8 @@ from styletx.recipes import judge, mini
 from styletx.training import photos as training_photos
 from styletx.training.photos import Pictures
 
+pytestmark = pytest.mark.slow
+
 # At least these cosines, for the Gram loss and for the loss of covariances.
 SLOPES = (("relu1_1", 0.95, 0.9), ("relu2_1", 0.78, 0.75), ("relu3_1", 0.42, 0.36), ("relu4_1", 0.6, 0.6),
           ("relu5_1", 0.6, 0.6))  # fmt: skip

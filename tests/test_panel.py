@@ -112,6 +112,7 @@ def kernel(request, tmp_path_factory):
         kernel.manager.shutdown_kernel(now=True)
 
 
+@pytest.mark.slow
 def test_run_changes_the_picture_stop_stops_within_a_step_and_it_runs_again(kernel):
     kernel.do(f'panel = Panel("gatys", {SMALL}, steps=4000)')
     for _ in range(2):
@@ -130,6 +131,7 @@ def test_run_changes_the_picture_stop_stops_within_a_step_and_it_runs_again(kern
         assert kernel.ask("list(panel.image.shape)") == [1, 3, 43, 64]
 
 
+@pytest.mark.slow
 def test_stop_is_a_message_too(kernel):
     kernel.do(f'panel = Panel("gatys", {SMALL}, steps=4000)')
     kernel.click("panel.run_button")
@@ -139,6 +141,7 @@ def test_stop_is_a_message_too(kernel):
     assert kernel.ask("panel.error is None and panel.save_button.disabled is False")
 
 
+@pytest.mark.slow
 def test_a_moved_slider_is_what_is_run_and_what_is_saved(kernel):
     kernel.do(f'panel = Panel("gatys", {SMALL}, steps=3)')
     kernel.send("panel.controls['steps']", value=5)
@@ -212,6 +215,7 @@ def test_an_upload_arrives_in_either_format(kernel):
     kernel.until("panel.image is not None")
 
 
+@pytest.mark.slow
 def test_a_heartbeat_advances_the_run(kernel):
     kernel.do("import styletx.widgets.panel as module; module.TICK = 0.01")  # a beat is a step or two, on any machine
     kernel.do(f'panel = Panel("gatys", {SMALL}, steps=12, drive="heartbeat")')
@@ -241,6 +245,7 @@ def test_a_heartbeat_advances_the_run(kernel):
     assert kernel.ask("panel._job is job and not panel.running and panel.image is not None")
 
 
+@pytest.mark.slow
 def test_a_click_computes_for_a_slice_of_seconds(kernel):
     kernel.do("import styletx.widgets.panel as module; module.SLICE = 0.5")
     kernel.do(f'panel = Panel("gatys", {SMALL}, steps=4000, drive="slice")')

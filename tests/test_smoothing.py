@@ -37,6 +37,7 @@ def columns(image):
     return image[0].flatten(1).T.double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("affinity", AFFINITIES)
 @pytest.mark.parametrize("solver", ["direct", "cg"])
 def test_the_closed_form_by_scipy(photo, painted, affinity, solver):
@@ -128,6 +129,7 @@ def test_small_odd_and_constant_pictures(height, width, affinity, solver, consta
         assert torch.allclose(found[:, :3], y, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("affinity", AFFINITIES)
 @pytest.mark.parametrize("side", [None, 32])
 def test_cg_is_direct(photo, painted, affinity, side):

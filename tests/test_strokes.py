@@ -85,6 +85,7 @@ def test_shrink_has_a_gradient():
     assert torch.autograd.gradcheck(Shrink(0.5), image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [stroke_loss, hierarchical_loss])
 def test_they_fall_and_another_distance_with_them(encoder, make):
     """Minimised alone, each falls to a fifth, and a distance that nobody asked for falls too."""

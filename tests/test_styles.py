@@ -21,6 +21,7 @@ def made() -> dict[str, torch.Tensor]:
     return {name: styles.make(name, 192, 192) for name in NAMES}
 
 
+@pytest.mark.slow
 def test_no_two_are_alike(made):
     """The Gram matrices of any two, in blocks 1 to 3, are further apart than those of two seeds of one style."""
     encoder = load_encoder("mini", device="cpu")

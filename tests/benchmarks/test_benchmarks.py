@@ -19,6 +19,8 @@ from styletx.whitening import gaussian, transfer
 from . import coarse_to_fine, losses, measure, one_shot, peer, smoothing
 from .render import render
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
 
