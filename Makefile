@@ -17,7 +17,7 @@ course: $(VENV)/course.stamp  ## install the course and open JupyterLab at its s
 test: $(VENV)/dev.stamp  ## install what tests need and run them
 	$(BIN)/python -m pytest
 
-quick: $(VENV)/dev.stamp  ## the fast tests, in about a minute
+quick: $(VENV)/dev.stamp  ## the fast tests, in a minute and a half
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/browser
 
 demo: $(VENV)/course.stamp  ## every method on a real photo, into one HTML gallery
