@@ -212,7 +212,14 @@ def build(vendored: bool) -> int:
     (folder / "config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     stage(folder / "source")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book/_build/source"]
-    command += ["--config", "book/_build/config.yml", "--toc", "book/_build/source/toc.yml", "--path-output", "book"]
+    command += [
+        "--config",
+        "book/_build/config.yml",
+        "--toc",
+        str(folder / "source" / "toc.yml"),
+        "--path-output",
+        "book",
+    ]
     status = subprocess.run([*command, "-W", "-n", "--keep-going"], cwd=ROOT).returncode
     for page in (folder / "html" / "_sources" / "notebooks").glob("*.ipynb"):  # what a page's download button gives
         shutil.copy(ROOT / "notebooks" / page.name, page)

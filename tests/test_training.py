@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from styletx.training.fit import fit, one_cycle
+from styletx.training.fit import one_cycle, train
 
 
 class Drawn:
@@ -35,7 +35,7 @@ def setup():
 
 def test_learns_a_linear_map():
     model, _, losses, truth = setup()
-    for progress in fit(losses, {"model": model}, steps=600, rate=0.3):
+    for progress in train(losses, {"model": model}, steps=600, rate=0.3):
         pass
     assert progress.number == progress.total == 600
     assert torch.allclose(model.weight, truth, atol=0.05)
@@ -43,17 +43,17 @@ def test_learns_a_linear_map():
 
 def test_resumed_equals_uninterrupted(tmp_path):
     model, drawn, losses, _ = setup()
-    list(fit(losses, {"model": model}, steps=60, keep={"drawn": drawn}))
+    list(train(losses, {"model": model}, steps=60, keep={"drawn": drawn}))
     again, drawn_again, losses_again, _ = setup()
     checkpoint = tmp_path / "cache" / "run.pt"
     parts = {"modules": {"model": again}, "keep": {"drawn": drawn_again}}
-    for progress in fit(
+    for progress in train(
         losses_again, parts["modules"], steps=60, keep=parts["keep"], checkpoint=checkpoint, checkpoint_every=20
     ):
         if progress.number == 33:  # stopped in between: the last checkpoint is of step 20
             break
     fresh, drawn_fresh, losses_fresh, _ = setup()
-    numbers = [p.number for p in fit(losses_fresh, {"model": fresh}, steps=60, keep={"drawn": drawn_fresh},
+    numbers = [p.number for p in train(losses_fresh, {"model": fresh}, steps=60, keep={"drawn": drawn_fresh},
                                      checkpoint=checkpoint, checkpoint_every=20)]  # fmt: skip
     assert numbers == list(range(21, 61))
     assert torch.equal(fresh.weight, model.weight) and drawn_fresh.count == drawn.count == 60
@@ -67,25 +67,25 @@ def test_the_rate_rises_and_falls():
 
 def test_a_checkpoint_of_other_parts_is_named(tmp_path):
     model, _, losses, _ = setup()
-    list(fit(losses, {"model": model}, steps=1, checkpoint=tmp_path / "run.pt"))
+    list(train(losses, {"model": model}, steps=1, checkpoint=tmp_path / "run.pt"))
     with pytest.raises(ValueError, match="run.pt.*other"):
-        list(fit(losses, {"other": model}, steps=2, checkpoint=tmp_path / "run.pt"))
+        list(train(losses, {"other": model}, steps=2, checkpoint=tmp_path / "run.pt"))
 
 
 def test_trouble_is_named():
     model, _, _, _ = setup()
     with pytest.raises(ValueError, match="steps: 0"):
-        next(fit(lambda g: {}, {"model": model}, steps=0))
+        next(train(lambda g: {}, {"model": model}, steps=0))
     broken = {"fine": lambda: model.weight.sum(), "sick": lambda: model.weight.sum() * float("nan")}
     with pytest.raises(FloatingPointError, match="sick"):
-        next(fit(lambda g: {name: f() for name, f in broken.items()}, {"model": model}, steps=1))
+        next(train(lambda g: {name: f() for name, f in broken.items()}, {"model": model}, steps=1))
 
 
 def test_another_optimiser_can_be_given():
     """One step of plain gradient descent on ½w², by hand: w − rate·w."""
     module = nn.Linear(1, 1, bias=False)
     nn.init.constant_(module.weight, 0.2)
-    steps = fit(
+    steps = train(
         lambda generator: {"square": module.weight.square().sum() / 2},
         {"module": module}, steps=1, rate=0.1, optimizer=torch.optim.SGD,
     )  # fmt: skip

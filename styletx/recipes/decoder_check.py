@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..encoders import Encoder, load_encoder
 from ..samples import load
-from ..training.fit import fit
+from ..training.fit import train
 from ..training.photos import CROP, Pictures, load_photos
 from .judge import PHOTOS
 
@@ -45,7 +45,7 @@ def decoder_psnr(encoder: Encoder, layer: str, pictures: Pictures, steps: int = 
         image = pictures.photo_batch(4, generator)
         return {"pixels": (decoder(encoder(image, layer)[layer]) - image).square().mean()}
 
-    fit(losses, {"decoder": decoder}, steps=steps, rate=2e-3, seed=seed).finish(progress=False)
+    train(losses, {"decoder": decoder}, steps=steps, rate=2e-3, seed=seed).finish(progress=False)
     scores = []
     with torch.no_grad():
         for name in PHOTOS:

@@ -25,7 +25,7 @@ from ..encoders import WEIGHTS, load_encoder, read_weights
 from ..networks.decoders import LEVELS, MINI_LEVELS, PAIRS, UPSAMPLING, Pair, load_pairs, mini_decoder
 from ..run import Step
 from ..samples import load
-from ..training.fit import fit
+from ..training.fit import train
 from ..training.photos import Pictures, load_paintings, load_photos
 from ..whitening import gaussian
 from .judge import PHOTOS
@@ -61,7 +61,7 @@ def judge(device: torch.device, weights: Path | None = None) -> dict[str, dict[s
     return table
 
 
-def train(pair: Pair, pictures: Pictures, steps: int, rate: float, seed: int, checkpoint: Path, half: bool) -> None:
+def teach(pair: Pair, pictures: Pictures, steps: int, rate: float, seed: int, checkpoint: Path, half: bool) -> None:
     """Train the pair's decoder, from its checkpoint if there is one; with `half`, in bfloat16."""
     from pytorch_optimizer import SOAP
 
@@ -93,7 +93,7 @@ def train(pair: Pair, pictures: Pictures, steps: int, rate: float, seed: int, ch
                     part.eval()
 
     soap = partial(SOAP, weight_decay=0.0, precondition_frequency=5)
-    fit(
+    train(
         losses, {"decoder": pair.decoder}, steps=steps, rate=rate, clip=10.0, seed=seed, optimizer=soap,
         checkpoint=checkpoint,
     ).finish(each=each, name=checkpoint.stem)  # fmt: skip
@@ -213,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
             checkpoint.unlink(missing_ok=True)
         steps = max(1, round(STEPS[pair.layer] * options.scale))
         half = options.bfloat16 and pair.layer != "relu1_1"  # 40 dB are beyond its eight bits
-        train(pair, pictures, steps, options.rate, options.seed, checkpoint, half)
+        teach(pair, pictures, steps, options.rate, options.seed, checkpoint, half)
         save([pair], options.out)
         print(f"{pair.decoder.upsampling} {pair.layer}: {psnr(pair):.2f} dB", flush=True)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")

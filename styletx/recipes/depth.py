@@ -29,7 +29,7 @@ from ..networks import DepthNetwork, depth_encoder
 from ..networks.depth import MIDDLE, SPREAD
 from ..samples import load
 from ..samples.scenes import random_scene
-from ..training.fit import fit
+from ..training.fit import train
 
 SIZE = (120, 160)
 HELD_OUT = ("brick", "grass", "gravel", "chelsea", "rocket", "waves")
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     network.train()
     parts = {"network": network}
-    fit(losses, parts, steps=options.steps, rate=options.rate, seed=options.seed,
+    train(losses, parts, steps=options.steps, rate=options.rate, seed=options.seed,
         checkpoint=options.checkpoint).finish(name="depth")  # fmt: skip
     state = {k: v.detach().half().contiguous().cpu() if v.is_floating_point() else v.cpu()
              for k, v in network.eval().state_dict().items()}  # fmt: skip

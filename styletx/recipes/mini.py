@@ -36,7 +36,7 @@ from ..evaluation.metrics import STATISTICS, slopes
 from ..networks.decoders import LEVELS
 from ..run import Step
 from ..statistics import gram
-from ..training.fit import Stateful, fit
+from ..training.fit import Stateful, train
 from ..training.photos import CROP, Pictures, load_paintings, load_photos
 
 LAYERS = LEVELS
@@ -390,7 +390,7 @@ class Learner:
 
         parts = {"student": self.student, "gauge": self.gauge}
         keep: dict[str, Stateful] = {"walks": self.walks}
-        run = fit(self.losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint)
+        run = train(self.losses, parts, steps=steps, rate=rate, seed=self.seed, keep=keep, checkpoint=checkpoint)
         run.finish(each=each, name=checkpoint.stem)
 
     def finished(self) -> Encoder:

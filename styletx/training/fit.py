@@ -1,4 +1,7 @@
-"""The one training loop: seeded, checkpointed, resumed where it stopped."""
+"""The one training loop: seeded, checkpointed, resumed where it stopped.
+
+`train` minimises whatever losses it is given; `fit` teaches a network to make, of photographs, what an objective asks.
+"""
 
 import math
 import threading
@@ -11,8 +14,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..encoders import Encoder, load_encoder
 from ..images import Size
+from ..objective import Objective
 from ..run import Run, Step
+from .photos import Feed, Photos
 
 
 class Stateful(Protocol):
@@ -30,7 +36,7 @@ def one_cycle(number: int, total: int, warmup: float = 0.05) -> float:
     return 0.5 * (1 + math.cos(math.pi * (number - rise) / max(1, total - rise)))
 
 
-def fit(
+def train(
     losses: Callable[[torch.Generator], dict[str, Tensor]],
     modules: dict[str, nn.Module],
     *,
@@ -63,6 +69,51 @@ def fit(
     if checkpoint is not None and checkpoint.is_file():
         work.load()
     return Run(work)
+
+
+def fit(
+    network: nn.Module,
+    objective: Objective,
+    photos: Photos,
+    *,
+    steps: int,
+    batch: int = 4,
+    rate: float = 1e-3,
+    see: Callable[[Tensor], Tensor] | None = None,
+    encoder: str | Encoder = "mini",
+    clip: float = 10.0,
+    workers: int = 0,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 250,
+    device: str | torch.device | None = None,
+) -> Run[dict[str, nn.Module]]:
+    """Teach a network: what it makes of photos is to have a low objective; a Run whose `best` is {"network": network}.
+
+    Each step looks at `batch` crops x of the photos; the network is given `see(x)` (default: x itself), and what it
+    makes is compared as the objective says, in which a reference named "content" is x. The loss is the mean over the
+    crops, and its relative weights are those of a fixed first batch. The photos come in the order that their own seed
+    decides, so that a training that was stopped goes on with the batch that it would have had next. Everything else is
+    as in `train`. Source: Johnson, Alahi & Fei-Fei 2016, Fig. 2.
+    """
+    eyes = load_encoder(encoder, device=device)
+    network.to(eyes.device).train()
+    feed = Feed(photos, batch, workers)
+    bound = objective.at((photos.side, photos.side), eyes)
+    first = feed.first().to(eyes.device)
+    with torch.no_grad():  # which fixes the denominators
+        bound(first, dict.fromkeys(objective.batch_entries(), first))
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        image = next(feed).to(eyes.device)
+        made = network(image if see is None else see(image))
+        return bound(made, dict.fromkeys(objective.batch_entries(), image))
+
+    return train(
+        losses, {"network": network}, steps=steps, rate=rate, clip=clip, seed=seed, keep={"photos": feed},
+        optimizer=partial(torch.optim.Adam, betas=(0.9, 0.99)), checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+    )  # fmt: skip
 
 
 @dataclass

@@ -1,14 +1,20 @@
 """Pictures to train on: read once, kept as bytes, given out as random crops."""
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
 from .. import samples
-from ..images import read, resize
+from ..checks import check_whole
+from ..images import ImageError, read, resize, size_of
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 CROP = 128  # pixels of a crop's side
 # Paintings that encoders and decoders are judged on: nothing is trained on them.
 HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
@@ -87,3 +93,98 @@ class Pictures:
                 parts += [parts[0].flip(-1), parts[0].flip(-2), parts[0].flip(-1, -2)]
             rows.append(torch.cat([torch.cat(parts[:2], 3), torch.cat(parts[2:], 3)], 2))
         return torch.cat(rows)
+
+
+class Photos(Dataset[tuple[Tensor, str]]):
+    """Crops of the photographs below a folder, (3, side, side) in [0, 1], by number: the seed and the number decide.
+
+    Every photo comes once before any comes again, in an order that each round draws anew; from it a window at a random
+    zoom, maybe mirrored. `photos[n]` is (crop, names of files that could not be read on the way to it). Raises
+    ValueError for a folder without pictures; a file that is damaged is passed over, and a folder in which all are is
+    found out by the first crop.
+    """
+
+    def __init__(self, folder: str | Path, side: int = 256, seed: int = 0):
+        check_whole("side", side, 16)
+        self.paths = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not self.paths:
+            raise ValueError(f"{folder}: no pictures in there ({', '.join(SUFFIXES)})")
+        self.side, self.seed = side, seed
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, str]:
+        round_, place = divmod(number, len(self.paths))
+        order = torch.randperm(len(self.paths), generator=self._generator(round_, 0))
+        broken = []
+        for index in order.roll(-place).tolist():
+            try:
+                image = read(self.paths[index])
+            except (ImageError, OSError):
+                broken.append(str(self.paths[index]))
+                continue
+            return self._crop(image, self._generator(number, 1))[0], "\n".join(broken)
+        raise ValueError(f"{self.paths[0].parent}: none of {len(self.paths)} pictures can be read")
+
+    def _generator(self, number: int, purpose: int) -> torch.Generator:
+        # Hashed: PyTorch's generator looks at 32 bits of a seed, and near seeds would be near.
+        state = np.random.SeedSequence([self.seed, purpose, number]).generate_state(1)
+        return torch.Generator().manual_seed(int(state[0]))
+
+    def _crop(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        draw = torch.rand(4, generator=generator).tolist()
+        height, width = size_of(image)
+        side = min(height, width)
+        if side > self.side:
+            side = round(side * (self.side / side) ** draw[0])
+        top, left = int(draw[1] * (height - side + 1)), int(draw[2] * (width - side + 1))
+        window = resize(image[..., top : top + side, left : left + side], (self.side, self.side))
+        return window.flip(-1) if draw[3] < 0.5 else window
+
+
+class Feed:
+    """Batches of photos one after the other, decoded in `workers` processes; it remembers where it is."""
+
+    def __init__(self, photos: Photos, batch: int, workers: int = 0):
+        check_whole("batch", batch, 1)
+        check_whole("workers", workers, 0)
+        self.photos, self.batch, self.workers, self.position = photos, batch, workers, 0
+        self.broken: set[str] = set()
+        self._batches: Iterator[tuple[Tensor, tuple[str, ...]]] | None = None
+
+    def state_dict(self) -> dict[str, int]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.position, self._batches = state["position"], None
+
+    def first(self) -> Tensor:
+        """The batch with which every training of these photos begins, wherever it is by now."""
+        return torch.stack([self.photos[number][0] for number in range(self.batch)])
+
+    def __next__(self) -> Tensor:
+        """The next batch (batch, 3, side, side)."""
+        if self._batches is None:
+            loader = DataLoader(
+                self.photos, self.batch, sampler=_From(self.position), num_workers=self.workers,
+                multiprocessing_context="spawn" if self.workers else None,
+            )  # fmt: skip
+            self._batches = iter(loader)
+        crops, named = next(self._batches)
+        found = {name for names in named for name in names.splitlines()} - self.broken
+        for name in sorted(found):
+            print(f"{name} cannot be read, and is passed over ({len(self.broken) + 1} so far)")
+            self.broken.add(name)
+        self.position += self.batch
+        return crops
+
+
+class _From(Sampler[int]):
+    """All numbers from one on, without end."""
+
+    def __init__(self, first: int):
+        self.first = first
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.first)

@@ -1,0 +1,143 @@
+"""styletx/training/photos.py and fit: which crops come when, what is passed over, and a network that learns."""
+
+import pytest
+import torch
+from torch import nn
+
+from styletx import Match, Objective, content_loss, gram_loss, load
+from styletx.images import write
+from styletx.training.fit import fit
+from styletx.training.photos import Feed, Photos
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Five photos in two folders, one of them damaged, and a file that is none."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "inner").mkdir()
+    for name in ("china", "flower", "coffee"):
+        write(load(name, size=80), folder / f"{name}.jpg")
+    write(load("rocket", size=70), folder / "inner" / "rocket.png")
+    (folder / "damaged.jpg").write_bytes((folder / "china.jpg").read_bytes()[:300])
+    (folder / "notes.txt").write_text("not a photo")
+    return folder
+
+
+def test_seed_and_number_decide(folder):
+    first, again, other = Photos(folder, 32), Photos(folder, 32), Photos(folder, 32, seed=1)
+    assert all(torch.equal(first[n][0], again[n][0]) for n in (7, 0, 3))
+    assert not all(torch.equal(first[n][0], other[n][0]) for n in range(4))
+    crop = first[11][0]
+    assert crop.shape == (3, 32, 32) and 0 <= float(crop.min()) <= float(crop.max()) <= 1
+
+
+def test_every_photo_once_a_round(folder, monkeypatch):
+    from styletx.training import photos as module
+
+    asked = []
+    monkeypatch.setattr(module, "read", lambda path: asked.append(path.name) or torch.rand(1, 3, 40, 40))
+    photos = Photos(folder, 32)
+    for number in range(15):
+        photos[number]
+    rounds = [asked[0:5], asked[5:10], asked[10:15]]
+    assert all(sorted(names) == sorted(p.name for p in photos.paths) for names in rounds)
+    assert len({tuple(names) for names in rounds}) > 1
+
+
+def test_a_damaged_photo_is_passed_over_and_named_once(folder, capsys):
+    feed = Feed(Photos(folder, 32), 5)
+    for _ in range(3):
+        assert next(feed).shape == (5, 3, 32, 32)
+    said = capsys.readouterr().out
+    assert said.count("damaged.jpg cannot be read") == 1 and "1 so far" in said and len(feed.broken) == 1
+
+
+def test_folders_without_photos_are_named(tmp_path):
+    with pytest.raises(ValueError, match="no pictures in there"):
+        Photos(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="none of 1 pictures"):
+        Photos(tmp_path)[0]
+    with pytest.raises(ValueError, match="side"):
+        Photos(tmp_path, side=3)
+
+
+def test_a_feed_goes_on_where_it_was(folder):
+    whole = Feed(Photos(folder, 32), 3)
+    batches = [next(whole) for _ in range(4)]
+    part = Feed(Photos(folder, 32), 3)
+    next(part), next(part)
+    later = Feed(Photos(folder, 32), 3)
+    later.load_state_dict(part.state_dict())
+    assert torch.equal(next(later), batches[2]) and torch.equal(later.first(), batches[0])
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(folder):
+    alone, many = Feed(Photos(folder, 32), 2), Feed(Photos(folder, 32), 2, workers=2)
+    for _ in range(3):
+        assert torch.equal(next(alone), next(many))
+
+
+def painter(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1), nn.Sigmoid())
+
+
+def objective():
+    style = load("stained-glass", size=48)
+    return Objective(Match(content_loss, "content", "relu2_1"), Match(gram_loss, style, "relu1_1", weight=3.0))
+
+
+def test_a_network_learns_what_the_objective_asks(folder):
+    network = painter()
+    run = fit(network, objective(), Photos(folder, 32), steps=80, batch=2, rate=1e-2, device="cpu")
+    steps = list(run)
+    assert run.best["network"] is network and len(steps) == run.total == 80
+    assert set(steps[0].losses) == {"content", "gram"}
+    first, last = (sum(step.loss for step in part) for part in (steps[:5], steps[-5:]))
+    assert last < 0.8 * first
+
+
+def test_killed_and_gone_on_with_it_ends_with_the_same_weights(folder, tmp_path):
+    """Denominators are those of the first batch, and the next photos are those that would have come."""
+    whole = painter()
+    fit(whole, objective(), Photos(folder, 32), steps=8, batch=2, device="cpu").finish(progress=False)
+    options = dict(steps=8, batch=2, checkpoint=tmp_path / "run.pt", checkpoint_every=3, device="cpu")
+    for step in fit(painter(), objective(), Photos(folder, 32), **options):
+        if step.number == 5:
+            break  # the last checkpoint is of step 3
+    later = painter(seed=1)
+    numbers = [step.number for step in fit(later, objective(), Photos(folder, 32), **options)]
+    assert numbers == [4, 5, 6, 7, 8]
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), later.parameters(), strict=True))
+
+
+def test_stopped_it_keeps_what_it_has_learnt(folder, tmp_path):
+    options = dict(steps=50, batch=1, checkpoint=tmp_path / "run.pt", device="cpu")
+    run = fit(painter(), objective(), Photos(folder, 32), **options)
+    next(run), next(run)
+    run.stop()
+    assert list(run) == [] and run.stopped and run.evaluations == 2
+    assert next(fit(painter(), objective(), Photos(folder, 32), **options)).number == 3
+
+
+def test_a_network_may_see_another_picture_than_it_is_compared_with(folder):
+    """What it gets is `see` of the photo: here darkened, and a network that does nothing is then that far off."""
+    seen = []
+
+    class Identity(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            seen.append(x.detach())
+            return x + self.shift
+
+    pixels = Objective(Match(content_loss, "content", "input"), relative=False)
+    photos = Photos(folder, 32)
+    step = next(fit(Identity(), pixels, photos, steps=1, batch=2, see=lambda x: x / 2, device="cpu"))
+    crops = torch.stack([photos[0][0], photos[1][0]])
+    assert torch.equal(seen[-1], crops / 2)
+    assert step.losses["content"] == pytest.approx(float((crops / 2).square().mean()), rel=1e-5)
