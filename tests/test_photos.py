@@ -141,3 +141,32 @@ def test_a_network_may_see_another_picture_than_it_is_compared_with(folder):
     crops = torch.stack([photos[0][0], photos[1][0]])
     assert torch.equal(seen[-1], crops / 2)
     assert step.losses["content"] == pytest.approx(float((crops / 2).square().mean()), rel=1e-5)
+
+
+def test_the_recipe_trains_saves_and_goes_on(folder, tmp_path, capsys):
+    from styletx.networks.transform_net import load_network
+    from styletx.recipes.transform import main
+
+    out = tmp_path / "waves.safetensors"
+    given = [
+        "--photos",
+        str(folder),
+        "--style",
+        "waves",
+        "--width",
+        "2",
+        "--side",
+        "48",
+        "--batch",
+        "1",
+        "--out",
+        str(out),
+    ]
+    main([*given, "--steps", "2", "--preview", "china"])
+    assert "content" in capsys.readouterr().out and (tmp_path / "waves.checkpoint.jpg").is_file()
+    assert load_network(out, device="cpu").settings["width"] == 2
+    before = out.read_bytes()
+    main([*given, "--steps", "2"])  # it has ended: nothing is trained again
+    assert out.read_bytes() == before
+    main([*given, "--steps", "3"])
+    assert out.read_bytes() != before

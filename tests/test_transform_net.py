@@ -5,7 +5,16 @@ import torch
 from torch import nn
 
 from styletx import load, resize
-from styletx.networks.transform_net import NORMS, UPSAMPLING, Convolution, Residual, SuperResolution, TransformNet
+from styletx.networks.transform_net import (
+    NORMS,
+    UPSAMPLING,
+    Convolution,
+    Residual,
+    SuperResolution,
+    TransformNet,
+    load_network,
+    save_network,
+)
 
 
 def count(module):
@@ -98,3 +107,32 @@ def test_instance_norm_does_not_see_the_contrast():
 def test_bad_arguments_are_named(make, word):
     with pytest.raises(ValueError, match=word):
         make()
+
+
+@pytest.mark.parametrize("make", [lambda: TransformNet(width=4, blocks=1), lambda: SuperResolution(2, width=4)])
+def test_a_file_brings_the_network_back(tmp_path, make):
+    """Weights in half precision, and settings: the same picture to what half precision leaves."""
+    torch.manual_seed(0)
+    network, photo = make().eval(), load("china", size=48)
+    save_network(network, tmp_path / "n.safetensors", {"style": "waves"})
+    again = load_network(tmp_path / "n.safetensors", device="cpu")
+    assert type(again) is type(network) and again.settings == network.settings and not again.training
+    with torch.no_grad():
+        assert torch.allclose(again(photo), network(photo), atol=2e-3)
+    assert [path.name for path in tmp_path.iterdir()] == ["n.safetensors"]
+
+
+def test_files_that_are_no_such_network_are_named(tmp_path):
+    """Of another width than they say, of an encoder, and none at all."""
+    from safetensors.torch import load_file, save_file
+
+    from styletx.encoders import WEIGHTS, EncoderError
+
+    path = tmp_path / "n.safetensors"
+    save_network(TransformNet(width=4, blocks=1), path)
+    save_file(load_file(path), path, metadata={"kind": "style", "settings": '{"width": 8, "blocks": 1}'})
+    for wrong in (path, WEIGHTS / "mini.safetensors"):
+        with pytest.raises(EncoderError, match="no network that paints"):
+            load_network(wrong)
+    with pytest.raises(EncoderError, match="there is no file"):
+        load_network(tmp_path / "nothing.safetensors")

@@ -197,7 +197,7 @@ def style_parts(
 
 
 def gatys_objective(
-    content: Tensor,
+    content: Tensor | str,
     style: Tensor | Sequence[Tensor],
     *,
     content_layers: Layers = CONTENT_LAYERS,
@@ -211,7 +211,10 @@ def gatys_objective(
     masks: Masks | None = None,
     view: tuple[View, View] | None = None,
 ) -> Objective:
-    """The objective of `gatys`: content + style + total variation + range, with relative weights."""
+    """The objective of `gatys`: content + style + total variation + range, with relative weights.
+
+    content: a picture (1, 3, H, W), or the name of a batch entry, for a network that learns to paint (`training.fit`).
+    """
     styles = [
         Match(part, style, at, weight=style_weight, scale=style_scale, mix=mix, masks=masks, view=view, name=term)
         for term, (part, at) in style_parts(loss, style_layers).items()

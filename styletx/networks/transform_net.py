@@ -4,13 +4,20 @@ Both are convolutions, residual blocks at a low resolution, and a way up. Source
 Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016, and its supplement (tables 1 and 2).
 """
 
+import json
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..checks import check_choice, check_whole
+from ..devices import pick_device
+from ..encoders import EncoderError, read_weights
 from ..images import resize
 
 NORMS = ("instance", "batch", "none")
@@ -134,3 +141,41 @@ class SuperResolution(nn.Module):
         if self.skip:
             return (resize(image, (made.shape[-2], made.shape[-1])) + made).clamp(0, 1)
         return 0.5 + 0.5 * torch.tanh(made)
+
+
+KINDS: dict[str, type[TransformNet] | type[SuperResolution]] = {
+    "style": TransformNet,
+    "super-resolution": SuperResolution,
+}
+
+
+def save_network(
+    network: TransformNet | SuperResolution, path: str | Path, about: Mapping[str, object] | None = None
+) -> None:
+    """Write a network into a .safetensors file, in half precision, with its kind, its settings and `about`."""
+    kind = next(name for name, made in KINDS.items() if type(network) is made)
+    state = {k: v.detach().half().contiguous().cpu() if v.is_floating_point() else v.cpu()
+             for k, v in network.state_dict().items()}  # fmt: skip
+    told = {"kind": kind, "settings": json.dumps(network.settings), "about": json.dumps(dict(about or {}))}
+    fresh = Path(path).with_suffix(".new")
+    save_file(state, fresh, metadata=told)
+    fresh.replace(path)  # renamed when complete
+
+
+def load_network(path: str | Path, device: str | torch.device | None = None) -> TransformNet | SuperResolution:
+    """The network of a file that `save_network` wrote, ready for use, on the device.
+
+    Raises EncoderError for a file that is missing or damaged, that is no such network, or whose weights do not fit its
+    own settings.
+    """
+    path = Path(path).expanduser()
+    state = read_weights(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = file.metadata() or {}
+        network = KINDS[told["kind"]](**json.loads(told["settings"]))
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise EncoderError(f"{path}: no network that paints or enlarges ({type(error).__name__}: {reason})") from None
+    return network.requires_grad_(False).eval().to(pick_device(device))
