@@ -56,7 +56,7 @@ def pages(lectures: dict[str, Path]) -> dict[str, str]:
         note = f"Used in {shown}.\n\n" if shown else ""
         # Imported names are documented where they are defined.
         rst = f"```{{eval-rst}}\n.. automodule:: {full}\n   :members:\n   :member-order: bysource\n```"
-        made[name] = f"# `{full}`\n\n{note}{rst}\n"
+        made[name] = f"# {name}\n\n{note}{rst}\n"
     rows = "\n".join(f"- {{doc}}`{name}`: {first_line(name)}" for name in made)
     made["index"] = f"# The package\n\nEvery public name, from its docstring. `from styletx import ...` gives " \
                     f"{', '.join(f'`{name}`' for name in sorted(names_from()))}.\n\n{rows}\n"  # fmt: skip

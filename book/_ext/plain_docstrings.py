@@ -14,8 +14,13 @@ def safe(line: str) -> str:
     parts = line.split("`")
     if len(parts) % 2 == 0:  # a backtick too many: all of it is prose
         return prose(line)
-    made = "".join(f"``{part}``" if k % 2 else prose(part) for k, part in enumerate(parts))
-    return re.sub(r"(``[^`]+``)(?=[\w²³⁻])", r"\1\\ ", made)  # code and what follows at once, kept together
+    made = ""
+    for k, part in enumerate(parts):
+        if k % 2 == 0:  # what follows code at once is kept together with it
+            made += "\\ " * (k > 0 and part[:1].isalnum()) + prose(part)
+        else:
+            made += f"``{part}``"
+    return made
 
 
 ARGUMENT = re.compile(r"([a-z_]+(?:, [a-z_]+)*): ")
