@@ -336,8 +336,8 @@ def test_docstrings_become_pages():
     spec = importlib.util.spec_from_file_location("plain_docstrings", ROOT / "book" / "_ext" / "plain_docstrings.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    lines = ["A *word*, |a|·b_ and 2*x.", "More of `name`s and `b` as `c`.", "", "    x = 1", "", "image: (1, 3, H, W),",
-             "    or two.", "size: a side. `odd"]  # fmt: skip
+    lines = ["A *word*, |a|·b_ and 2*x.", "More of `name`s and `b` as `c`.", "", "    x = 1", "",
+             "image: (1, 3, H, W),", "    or two.", "size: a side. `odd"]  # fmt: skip
     module.process(None, "function", "f", None, None, lines)
     assert lines == [
         "A *word*, \\|a\\|·b\\_ and 2\\*x.", "More of ``name``\\ s and ``b`` as ``c``.", "", "::", "", "    x = 1", "",
