@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "styletx"
-LEFT_OUT = ("recipes", "weights")  # commands, not an interface
+LEFT_OUT = ("recipes",)  # commands, not an interface
 
 
 def modules() -> list[str]:
@@ -55,10 +55,11 @@ def pages(lectures: dict[str, Path]) -> dict[str, str]:
         shown = ", ".join(f"{{doc}}`../../notebooks/{stem}`" for stem, names in uses.items() if name in names)
         note = f"Used in {shown}.\n\n" if shown else ""
         # Imported names are documented where they are defined.
-        rst = f"```{{eval-rst}}\n.. automodule:: {full}\n   :members:\n   :member-order: bysource\n```"
+        options = "   :members:\n   :member-order: bysource\n   :ignore-module-all:\n"
+        rst = f"```{{eval-rst}}\n.. automodule:: {full}\n{options}```"
         made[name] = f"# {name}\n\n{note}{rst}\n"
     rows = "\n".join(f"- {{doc}}`{name}`: {first_line(name)}" for name in made)
-    made["index"] = f"# The package\n\nEvery public name, from its docstring. `from styletx import ...` gives " \
+    made["index"] = f"# The package\n\nEvery name that has a docstring, from it. `from styletx import ...` gives " \
                     f"{', '.join(f'`{name}`' for name in sorted(names_from()))}.\n\n{rows}\n"  # fmt: skip
     return made
 

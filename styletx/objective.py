@@ -121,7 +121,7 @@ class Objective:
         self.terms: list[Match | Energy] = []
         taken: set[str] = set()
         for term in terms:
-            name = term.name or (term.loss.name if isinstance(term, Match) else _name_of(term))
+            base = name = term.name or _name_of(term)
             weights = [term.weight, *(term.layer_weights().values() if isinstance(term, Match) else ())]
             for weight in weights:
                 if not math.isfinite(weight) or weight < 0:
@@ -130,7 +130,7 @@ class Objective:
                 _shares(term)
             number = 2
             while name in taken:
-                name, number = f"{name.rstrip('0123456789 ')} {number}", number + 1
+                name, number = f"{base} {number}", number + 1
             taken.add(name)
             self.terms.append(replace(term, name=name))
 

@@ -1,12 +1,14 @@
 """What every iterative work gives: a Run of Steps, to be watched, stopped and finished in one way.
 
     for step in run:
-        panel.show(step)                 # leaving the loop stops the work and keeps the best there is
+        panel.show(step)                 # whoever leaves the loop may go on later, or take the best there is
 
 A progress bar, a widget, a test, the command line and a lecture's `for` loop all read this one stream, of a picture
 that is optimised (`synthesize`) as of a network that is trained (`fit`).
 """
 
+import contextlib
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -125,14 +127,15 @@ class Run(Generic[Result]):
     def finish(self, progress: bool = True, each: Callable[[Step], object] | None = None, name: str = "") -> Result:
         """Run to the end, with a progress bar if wanted, and give the best result.
 
-        each: called with every step. name: what stands before the bar (default: the device). Ctrl-C stops the run and
-        still gives it.
+        each: called with every step. name: what stands before the bar (default: the device). Ctrl-C ends the run after
+        the evaluation that it is at, and still gives the result; a second one is raised. Raises what a step raises,
+        such as FloatingPointError and MemoryError.
         """
         from tqdm.auto import tqdm
 
         bar = tqdm(total=self.total, initial=self.evaluations, disable=not progress, unit=self._work.unit,
                    desc=name or str(self.device))  # fmt: skip
-        with bar:
+        with bar, _interrupts(self.stop):
             try:
                 for step in self:
                     if each is not None:
@@ -147,3 +150,22 @@ class Run(Generic[Result]):
     def _repr_png_(self) -> bytes | None:
         best = self.best
         return to_png(best) if isinstance(best, Tensor) else None
+
+
+@contextlib.contextmanager
+def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C calls `stop` and nothing else: an exception in the middle of a step would lose that step."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def first(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        stop()
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -45,7 +45,7 @@ def level_sizes(size: Size, levels: int | Iterable[int] | None = None) -> list[S
 
 
 def share_budget(total: int, levels: int) -> list[int]:
-    """How the evaluations are spread over the levels: most where they are cheap, at least one each."""
+    """How evaluations are spread over the levels: most where they are cheap; of too few, the finest have theirs."""
     weights = [1.6 ** (levels - k) for k in range(levels)]
     parts = [max(1, round(total * weight / sum(weights))) for weight in weights]
     parts[0] += total - sum(parts)

@@ -258,3 +258,10 @@ def test_targets_are_renewed_at_steps_only(mini):
     assert float(level(photo)[name]) == before
     assert not level.update(photo, 1) and float(level(photo)[name]) == before
     assert level.update(photo, 3) and float(level(photo)[name]) != before
+
+
+def test_terms_of_one_name_are_numbered(pictures):
+    """The name itself stays whole, also where it ends with a digit."""
+    photo, _ = pictures
+    terms = [Match(content_loss, photo, "relu2_1", name="relu4_2") for _ in range(3)]
+    assert [term.name for term in Objective(*terms).terms] == ["relu4_2", "relu4_2 2", "relu4_2 3"]

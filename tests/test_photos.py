@@ -1,11 +1,14 @@
 """styletx/training/photos.py and fit: which crops come when, what is passed over, and a network that learns."""
 
+import signal
+
 import pytest
 import torch
 from torch import nn
 
 from styletx import Match, Objective, content_loss, gram_loss, load
 from styletx.images import write
+from styletx.losses import sliced_wasserstein
 from styletx.training.fit import fit
 from styletx.training.photos import Feed, Photos
 
@@ -123,7 +126,7 @@ def test_stopped_it_keeps_what_it_has_learnt(folder, tmp_path):
 
 
 def test_a_network_may_see_another_picture_than_it_is_compared_with(folder):
-    """What it gets is `see` of the photo: here darkened, and a network that does nothing is then that far off."""
+    """What it gets is `degrade` of the photo: here darkened, and a network that does nothing is then that far off."""
     seen = []
 
     class Identity(nn.Module):
@@ -137,7 +140,7 @@ def test_a_network_may_see_another_picture_than_it_is_compared_with(folder):
 
     pixels = Objective(Match(content_loss, "content", "input"), relative=False)
     photos = Photos(folder, 32)
-    step = next(fit(Identity(), pixels, photos, steps=1, batch=2, see=lambda x: x / 2, device="cpu"))
+    step = next(fit(Identity(), pixels, photos, steps=1, batch=2, degrade=lambda x: x / 2, device="cpu"))
     crops = torch.stack([photos[0][0], photos[1][0]])
     assert torch.equal(seen[-1], crops / 2)
     assert step.losses["content"] == pytest.approx(float((crops / 2).square().mean()), rel=1e-5)
@@ -165,8 +168,42 @@ def test_the_recipe_trains_saves_and_goes_on(folder, tmp_path, capsys):
     main([*given, "--steps", "2", "--preview", "china"])
     assert "content" in capsys.readouterr().out and (tmp_path / "waves.checkpoint.jpg").is_file()
     assert load_network(out, device="cpu").settings["width"] == 2
-    before = out.read_bytes()
-    main([*given, "--steps", "2"])  # it has ended: nothing is trained again
-    assert out.read_bytes() == before
-    main([*given, "--steps", "3"])
-    assert out.read_bytes() != before
+    before = load_network(out, device="cpu").state_dict()
+    out.unlink()
+    main([*given, "--steps", "2"])  # it has ended: nothing is trained again, but what was lost is written
+    assert "content" not in capsys.readouterr().out
+    again = load_network(out, device="cpu").state_dict()
+    assert all(torch.equal(before[name], again[name]) for name in before)
+    with pytest.raises(ValueError, match="of another training .style was waves"):
+        main([*(word.replace("waves", "mosaic") if word == "waves" else word for word in given), "--steps", "3"])
+
+
+def test_losses_that_are_drawn_anew_are_refused(folder):
+    """A network cannot follow an objective that changes: nobody would tell it."""
+    moving = Objective(Match(sliced_wasserstein(), load("waves", size=48), "relu2_1"))
+    with pytest.raises(ValueError, match="drawn anew"):
+        fit(painter(), moving, Photos(folder, 32), steps=1, device="cpu")
+
+
+def test_ctrl_c_ends_after_the_step_and_saves(folder, tmp_path):
+    options = dict(steps=50, batch=1, checkpoint=tmp_path / "run.pt", device="cpu")
+    run = fit(painter(), objective(), Photos(folder, 32), **options)
+    run.finish(progress=False, each=lambda step: step.number == 3 and signal.raise_signal(signal.SIGINT))
+    assert run.stopped and run.evaluations == 3
+    assert next(fit(painter(), objective(), Photos(folder, 32), **options)).number == 4
+    with pytest.raises(KeyboardInterrupt):  # it is as it was before: nobody swallows another one
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_checkpoint_of_other_photos_or_a_damaged_one_is_refused(folder, tmp_path):
+    options = dict(steps=1, checkpoint=str(tmp_path / "run.pt"), device="cpu")
+    fit(painter(), objective(), Photos(folder, 32), batch=1, **options).finish(progress=False)
+    for photos, batch, word in ((Photos(folder, 48), 1, "side"), (Photos(folder, 32), 2, "batch")):
+        network = painter(seed=5)
+        before = [p.detach().clone() for p in network.parameters()]
+        with pytest.raises(ValueError, match=f"another training .{word} was"):
+            fit(network, objective(), photos, batch=batch, **options)
+        assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    (tmp_path / "run.pt").write_bytes((tmp_path / "run.pt").read_bytes()[:500])
+    with pytest.raises(ValueError, match="damaged"):
+        fit(painter(), objective(), Photos(folder, 32), batch=1, **options)

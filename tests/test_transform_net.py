@@ -48,8 +48,15 @@ def test_the_enlarging_networks_table():
 @pytest.mark.parametrize("size", [(64, 64), (37, 50), (21, 35)])
 def test_any_size_comes_back_in_range(size, norm, upsampling):
     network = TransformNet(width=4, norm=norm, upsampling=upsampling, blocks=2)
-    made = network(torch.rand(2, 3, *size))
-    assert made.shape == (2, 3, *size) and 0 <= float(made.detach().min()) <= float(made.detach().max()) <= 1
+    image = torch.rand(2, 3, *size)
+    more = [-side % 4 for side in size]
+    bottom = torch.cat([image, *[image[..., -1:, :]] * more[0]], -2)  # the last row and column repeated, by hand
+    whole = torch.cat([bottom, *[bottom[..., -1:]] * more[1]], -1)
+    with torch.no_grad():
+        made, expected = network(image), network(whole)
+    assert made.shape == (2, 3, *size) and torch.equal(made, expected[..., : size[0], : size[1]])
+    with pytest.raises(ValueError, match="at least 8"):
+        network(image[..., :7])
 
 
 @pytest.mark.parametrize("upsampling", UPSAMPLING)
@@ -130,7 +137,8 @@ def test_files_that_are_no_such_network_are_named(tmp_path):
 
     path = tmp_path / "n.safetensors"
     save_network(TransformNet(width=4, blocks=1), path)
-    save_file(load_file(path), path, metadata={"kind": "style", "settings": '{"width": 8, "blocks": 1}'})
+    weights = {name: value.clone() for name, value in load_file(path).items()}
+    save_file(weights, path, metadata={"kind": "style", "settings": '{"width": 8, "blocks": 1}'})
     for wrong in (path, WEIGHTS / "mini.safetensors"):
         with pytest.raises(EncoderError, match="no network that paints"):
             load_network(wrong)

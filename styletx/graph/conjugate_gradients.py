@@ -1,6 +1,7 @@
 """Conjugate gradients on a grid of pixels, for pictures too large to be factorised in one piece (lecture 11).
 
-The preconditioner solves overlapping tiles exactly, in single precision, and adds up what they say (additive Schwarz).
+The preconditioner solves overlapping tiles exactly, in single precision where that will do, and adds up what they say
+(additive Schwarz).
 1 − αS needs no coarse grid beside them: at α = 0.9999 a pixel feels others some hundred pixels away, less than a tile.
 Source: Smith, Bjørstad & Gropp 1996 (Domain decomposition).
 """
@@ -95,10 +96,10 @@ def _ramp(length: int, side: int | None) -> Tensor:
     return (torch.minimum(places, places.flip(0)) / (2 * ((side or length) // 8) + 1)).clamp(max=1)
 
 
-def tile_side(size: Size, reach: int, limit: float) -> int | None:
-    """The largest tiles (None: the whole picture) that take at most `limit` bytes in single precision, or else 128."""
+def tile_side(size: Size, reach: int, limit: float, item: int = 4) -> int | None:
+    """The largest tiles (None: the whole picture) that take at most `limit` bytes in numbers of `item`, or else 128."""
     for side in (None, 1024, 512, 256):
         (tops, high), (lefts, wide) = (_starts(length, side or length) for length in size)
-        if len(tops) * len(lefts) * predict_bytes((high, wide), reach, 4) <= limit:
+        if len(tops) * len(lefts) * predict_bytes((high, wide), reach, item) <= limit:
             return side
     return 128

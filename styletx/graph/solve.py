@@ -46,7 +46,9 @@ class Solver:
         if solver == "direct":
             self._direct = Dissection(matrix)
         else:
-            self._tiles = Tiles(matrix, tile_side(size, matrix.reach, room) if side is None else side, precision)
+            if side is None:
+                side = tile_side(size, matrix.reach, room, torch.finfo(precision).bits // 8)
+            self._tiles = Tiles(matrix, side, precision)
 
     def __call__(self, right: Tensor) -> Tensor:
         """(N, k) → (N, k), in float64."""
@@ -58,5 +60,5 @@ class Solver:
 
 
 def solve(matrix: Stencil, right: Tensor, solver: str = "auto") -> Tensor:
-    """x with matrix · x = right, (N,) → (N,) or (N, k) → (N, k); a `Solver` keeps what is prepared for another call."""
+    """x with matrix · x = right, (N,) → (N,) or (N, k) → (N, k); raises as `Solver`, which keeps what is prepared."""
     return Solver(matrix, solver)(right.view(len(right), -1)).view(right.shape)

@@ -88,7 +88,8 @@ def picture_options(method: Callable) -> list[str]:
 def checked(method: Callable[P, R]) -> Callable[P, R]:
     """A method whose annotated arguments are checked before it runs, as `check_options` does.
 
-    A Choice may also be the thing itself (an Encoder, a picture to start from): then the method looks at it.
+    Where the annotation says so, a Choice may also be the thing itself (an Encoder, a picture to start from): then the
+    method looks at it. A whole number that comes as a float is taken as what it is.
     """
 
     @functools.wraps(method)
@@ -97,15 +98,20 @@ def checked(method: Callable[P, R]) -> Callable[P, R]:
             given = inspect.signature(method).bind(*arguments, **keywords).arguments
         except TypeError:
             return method(*arguments, **keywords)  # which says what is missing or unknown
-        things = {o.name for o in options(method) if isinstance(o.allowed, Choice) and _is_thing(given.get(o.name))}
+        known = options(method)
+        things = {o.name for o in known if isinstance(o.allowed, Choice) and _is_thing(o.kind, given.get(o.name))}
         check_options(method, {name: value for name, value in given.items() if name not in things})
-        return method(*arguments, **keywords)
+        whole = {o.name for o in known if o.kind is int and isinstance(keywords.get(o.name), float)}
+        return method(*arguments, **{k: int(v) if k in whole else v for k, v in keywords.items()})  # type: ignore
 
     return call
 
 
-def _is_thing(value: Any) -> bool:
-    return isinstance(value, Tensor | nn.Module)
+def _is_thing(kind: Any, value: Any) -> bool:
+    """Is it a tensor or a network, where the annotation takes one?"""
+    return isinstance(value, Tensor | nn.Module) and any(
+        isinstance(part, type) and isinstance(value, part) for part in get_args(kind)
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Feed-forward networks for perceptual losses: one that paints, one that enlarges (lecture 08).
+"""Feed-forward networks for perceptual losses: one that paints, one that enlarges .
 
 Both are convolutions, residual blocks at a low resolution, and a way up. Source: Johnson, Alahi & Fei-Fei, Perceptual
 Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016, and its supplement (tables 1 and 2).
@@ -33,19 +33,25 @@ class Convolution(nn.Module):
     """
 
     def __init__(
-        self, inside: int, outside: int, kernel: int, *, stride: int = 1, upsampling: str = "", norm: str = "instance",
-        relu: bool = True,
+        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, upsampling: str = "",
+        norm: str = "instance", relu: bool = True,
     ):  # fmt: skip
         super().__init__()
+        check_choice("norm", norm, NORMS)
+        check_choice("upsampling", upsampling, ("", *UPSAMPLING))
         self.pad, self.up, self.relu = kernel // 2, upsampling == "nearest", relu
         self.filters: nn.Conv2d | nn.ConvTranspose2d
         if upsampling == "transposed":
             self.pad = 0
-            self.filters = nn.ConvTranspose2d(inside, outside, kernel, 2, padding=kernel // 2, output_padding=1)
+            self.filters = nn.ConvTranspose2d(
+                in_channels, out_channels, kernel, 2, padding=kernel // 2, output_padding=1
+            )
         else:
-            self.filters = nn.Conv2d(inside, outside, kernel, stride)
-        kinds = {"instance": nn.InstanceNorm2d(outside, affine=True), "batch": nn.BatchNorm2d(outside)}
-        self.norm = kinds.get(norm, nn.Identity())
+            self.filters = nn.Conv2d(in_channels, out_channels, kernel, stride)
+        if norm == "instance":
+            self.norm: nn.Module = nn.InstanceNorm2d(out_channels, affine=True)
+        else:
+            self.norm = nn.BatchNorm2d(out_channels) if norm == "batch" else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.interpolate(x, scale_factor=2.0) if self.up else x
@@ -69,11 +75,14 @@ class Residual(nn.Module):
 class TransformNet(nn.Module):
     """The style network: 9×9, two halvings, five residual blocks, two doublings, 9×9, scaled tanh.
 
-    A picture (B, 3, H, W) in [0, 1] to one of the same size in [0, 1]; sides that are no multiple of 4 are mirrored up
-    to the next and cropped again. `width`: channels of the first layer, 32 in the paper; the residual blocks have four
-    times as many. Departs from the paper in its padding (each convolution mirrors its own border; there 40 pixels are
-    mirrored once) and by default in its norm and its way up (there batch normalisation and transposed convolution).
-    Raises ValueError for an unknown norm or upsampling, and for a width below 1. Source: Johnson et al. 2016, table 1.
+    A picture (B, 3, H, W) in [0, 1] to one of the same size in [0, 1]; sides that are no multiple of 4 repeat their
+    border up to the next and are cropped again; each needs at least 8 pixels. `width`: channels of the first layer, 32
+    in the paper; the residual blocks have four times as many. Departs from the paper in its padding (each convolution
+    mirrors its own border; there 40 pixels are mirrored once) and by default in its norm and its way up (there batch
+    normalisation and transposed convolution).
+    Its first weights are PyTorch's own, from its global generator. Raises ValueError for an unknown norm or upsampling,
+    for a width below 1 and fewer than 0 blocks, and (when called) for a picture that is too small. Source: Johnson et
+    al. 2016, table 1.
     """
 
     def __init__(self, width: int = 32, norm: str = "instance", upsampling: str = "nearest", blocks: int = 5):
@@ -95,6 +104,8 @@ class TransformNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
+        if min(height, width) < 2 * DOWN:
+            raise ValueError(f"image: {width}×{height} pixels are too few; each side needs at least {2 * DOWN}")
         more = (-width % DOWN, -height % DOWN)
         if any(more):
             image = F.pad(image, (0, more[0], 0, more[1]), mode="replicate")
@@ -152,12 +163,18 @@ KINDS: dict[str, type[TransformNet] | type[SuperResolution]] = {
 def save_network(
     network: TransformNet | SuperResolution, path: str | Path, about: Mapping[str, object] | None = None
 ) -> None:
-    """Write a network into a .safetensors file, in half precision, with its kind, its settings and `about`."""
-    kind = next(name for name, made in KINDS.items() if type(network) is made)
+    """Write a network into a .safetensors file, in half precision, with its kind, its settings and `about`.
+
+    Raises ValueError for another suffix, and for a network that is none of `KINDS`.
+    """
+    path = Path(path).expanduser()
+    kind = next((name for name, made in KINDS.items() if type(network) is made), None)
+    if path.suffix != ".safetensors" or kind is None:
+        raise ValueError(f"path: {path} for a {type(network).__name__}; right would be a .safetensors of {[*KINDS]}")
     state = {k: v.detach().half().contiguous().cpu() if v.is_floating_point() else v.cpu()
              for k, v in network.state_dict().items()}  # fmt: skip
     told = {"kind": kind, "settings": json.dumps(network.settings), "about": json.dumps(dict(about or {}))}
-    fresh = Path(path).with_suffix(".new")
+    fresh = path.with_name(path.name + ".new")
     save_file(state, fresh, metadata=told)
     fresh.replace(path)  # renamed when complete
 

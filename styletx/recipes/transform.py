@@ -2,7 +2,7 @@
 
 A `TransformNet` learns to make of any photo what `gatys` would be looking for: the same losses at the same layers with
 the same weights, as the mean over crops of photographs. Steps, batch and crops are options; the full size is Johnson et
-al.'s, `--width 32 --side 256 --steps 40000`, for whoever has a GPU. It goes on from its checkpoint.
+al.'s, `--width 32 --side 256 --rate 1e-3 --steps 40000`, for whoever has a GPU. It goes on from its checkpoint.
 """
 
 import argparse
@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, help="default: beside the file")
     options = parser.parse_args(arguments)
     checkpoint = options.checkpoint or options.out.with_suffix(".checkpoint.pt")
+    preview = samples.picture(options.preview) if options.preview else None
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
     network = TransformNet(options.width)
     style = samples.picture(options.style, argument="style")
@@ -50,9 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     def each(step: Step) -> None:
         if step.number % 250 == 0 or step.number == step.total:
             save_network(network, options.out, about | {"step": step.number})
-            if options.preview:
-                photo = samples.picture(options.preview)
-                photo = resize(photo, fit_size(*size_of(photo), longer=384)).to(next(network.parameters()).device)
+            if preview is not None:
+                photo = resize(preview, fit_size(*size_of(preview), longer=384)).to(next(network.parameters()).device)
                 with torch.no_grad():
                     write(network.eval()(photo).cpu(), checkpoint.with_suffix(".jpg"))
                 network.train()
@@ -61,8 +62,10 @@ def main(arguments: list[str] | None = None) -> None:
     run = fit(
         network, objective, photos, steps=options.steps, batch=options.batch, rate=options.rate,
         encoder=load_encoder(options.encoder), workers=options.workers, seed=options.seed, checkpoint=checkpoint,
+        identity={name: value for name, value in about.items() if name != "steps"},
     )  # fmt: skip
     run.finish(each=each, name=options.out.stem)
+    save_network(network, options.out, about | {"step": run.evaluations})  # also where the checkpoint was the last
 
 
 if __name__ == "__main__":

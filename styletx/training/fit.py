@@ -5,15 +5,17 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_whole
 from ..encoders import Encoder, load_encoder
 from ..images import Size
 from ..objective import Objective
@@ -46,27 +48,30 @@ def train(
     seed: int = 0,
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     keep: dict[str, Stateful] | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     checkpoint_every: int = 250,
+    identity: Mapping[str, object] | None = None,
 ) -> Run[dict[str, nn.Module]]:
     """Minimise the sum of `losses(generator)` over the modules' parameters; a Run whose `best` is the modules.
 
     `optimizer(parameters, lr=rate)` makes the optimiser; without one it is AdamW with a weight decay of 10⁻⁴.
     `losses` draws its own batch with the generator it is given, and returns the terms by name. With a `checkpoint`
     file, everything (modules, optimiser, generator, and what `keep` names) is saved after so many steps, when the run
-    is stopped, and at the end; a later call with the same file goes on from there, to the same weights as an
-    uninterrupted one. Raises ValueError for fewer than one step and for a checkpoint of something else, and, while it
-    runs, FloatingPointError naming a term that is not finite.
+    is stopped, and at the end; a later call with the same arguments and file goes on from there, on a CPU to the same
+    weights as an uninterrupted one. `identity` says in words what is being trained. Raises ValueError for fewer than
+    one step and for a checkpoint that is damaged or of something else, and, while it runs, FloatingPointError naming a
+    term that is not finite.
     """
-    if steps < 1:
-        raise ValueError(f"steps: {steps} is not a number of steps; it must be at least 1")
+    check_whole("steps", steps, 1)
+    check_whole("checkpoint_every", checkpoint_every, 1)
     parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
     make = optimizer or partial(torch.optim.AdamW, weight_decay=1e-4)
     work = _Training(
         losses, modules, steps, rate, clip, parameters, make(parameters, lr=rate),
-        torch.Generator().manual_seed(seed), keep or {}, checkpoint, checkpoint_every,
+        torch.Generator().manual_seed(seed), keep or {}, Path(checkpoint) if checkpoint else None, checkpoint_every,
+        {name: str(value) for name, value in (identity or {}).items()},
     )  # fmt: skip
-    if checkpoint is not None and checkpoint.is_file():
+    if work.checkpoint is not None and work.checkpoint.is_file():
         work.load()
     return Run(work)
 
@@ -79,40 +84,47 @@ def fit(
     steps: int,
     batch: int = 4,
     rate: float = 1e-3,
-    see: Callable[[Tensor], Tensor] | None = None,
+    degrade: Callable[[Tensor], Tensor] | None = None,
     encoder: str | Encoder = "mini",
     clip: float = 10.0,
     workers: int = 0,
     seed: int = 0,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     checkpoint_every: int = 250,
+    identity: Mapping[str, object] | None = None,
     device: str | torch.device | None = None,
 ) -> Run[dict[str, nn.Module]]:
     """Teach a network: what it makes of photos is to have a low objective; a Run whose `best` is {"network": network}.
 
-    Each step looks at `batch` crops x of the photos; the network is given `see(x)` (default: x itself), and what it
-    makes is compared as the objective says, in which a reference named "content" is x. The loss is the mean over the
-    crops, and its relative weights are those of a fixed first batch. The photos come in the order that their own seed
-    decides, so that a training that was stopped goes on with the batch that it would have had next. Everything else is
-    as in `train`. Source: Johnson, Alahi & Fei-Fei 2016, Fig. 2.
+    Each step looks at `batch` crops x of the photos; the network is given x, or a smaller or worse `degrade(x)`, and
+    what it makes is compared as the objective says, in which every reference that is named ("content") is x. The loss
+    is the mean over the crops, and its relative weights are those of a fixed first batch. The photos come in the order
+    that their own seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for them),
+    and a training that was stopped goes on with the batch that it would have had next. The network is left in training
+    mode. Everything else is as in `train`. Raises ValueError also for a loss or view that is drawn anew or learns while
+    a picture is optimised. Source: Johnson, Alahi & Fei-Fei 2016, Fig. 2.
     """
-    eyes = load_encoder(encoder, device=device)
-    network.to(eyes.device).train()
+    looking = load_encoder(encoder, device=device)
+    network.to(looking.device).train()
     feed = Feed(photos, batch, workers)
-    bound = objective.at((photos.side, photos.side), eyes)
-    first = feed.first().to(eyes.device)
+    bound = objective.at((photos.side, photos.side), looking)
+    if bound.changes:
+        raise ValueError("objective: one of its losses or views is drawn anew or learns; a network cannot follow that")
+    first = feed.first().to(looking.device)
     with torch.no_grad():  # which fixes the denominators
         bound(first, dict.fromkeys(objective.batch_entries(), first))
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        image = next(feed).to(eyes.device)
-        made = network(image if see is None else see(image))
+        image = next(feed).to(looking.device)
+        made = network(image if degrade is None else degrade(image))
         return bound(made, dict.fromkeys(objective.batch_entries(), image))
 
     return train(
         losses, {"network": network}, steps=steps, rate=rate, clip=clip, seed=seed, keep={"photos": feed},
         optimizer=partial(torch.optim.Adam, betas=(0.9, 0.99)), checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
+        identity={"photos": len(photos.paths), "side": photos.side, "order": photos.seed, "batch": batch,
+                  "encoder": looking.name, **(identity or {})},
     )  # fmt: skip
 
 
@@ -131,6 +143,7 @@ class _Training:
     keep: dict[str, Stateful]
     checkpoint: Path | None
     checkpoint_every: int
+    identity: dict[str, str]
     evaluations: int = 0
     halt: threading.Event = field(default_factory=threading.Event)
     unit: str = "step"
@@ -153,29 +166,41 @@ class _Training:
 
     def load(self) -> None:
         assert self.checkpoint is not None
-        saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         try:
+            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+            other = [name for name, value in self.identity.items() if saved["identity"].get(name) != value]
+            if other:
+                raise ValueError(f"{other[0]} was {saved['identity'].get(other[0])}, is {self.identity[other[0]]}")
             for name, part in self.parts().items():
                 part.load_state_dict(saved["parts"][name])
             self.generator.set_state(saved["generator"])
             self.evaluations = saved["number"]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{self.checkpoint}: of another training ({reason}); begin anew") from None
+        except (KeyError, TypeError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{self.checkpoint}: damaged, or of another training ({reason}); begin anew") from None
 
     def save(self) -> None:
         if self.checkpoint is None:
             return
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         state = {name: part.state_dict() for name, part in self.parts().items()}
-        fresh = self.checkpoint.with_suffix(".new")  # renamed when complete: a cut in between leaves the old one whole
-        torch.save({"parts": state, "generator": self.generator.get_state(), "number": self.evaluations}, fresh)
+        fresh = self.checkpoint.with_name(self.checkpoint.name + ".new")  # renamed when complete: a cut leaves the old
+        torch.save({"parts": state, "generator": self.generator.get_state(), "number": self.evaluations,
+                    "identity": self.identity}, fresh)  # fmt: skip
         fresh.replace(self.checkpoint)
 
     def steps(self) -> Iterator[Step]:
+        try:
+            yield from self._steps()
+        finally:
+            for part in self.keep.values():
+                getattr(part, "close", lambda: None)()
+
+    def _steps(self) -> Iterator[Step]:
         while self.evaluations < self.total:
             if self.halt.is_set():
-                return self.save()
+                self.save()
+                return
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate * one_cycle(self.evaluations, self.total)
             terms = self.losses(self.generator)
@@ -194,4 +219,3 @@ class _Training:
             yield Step(
                 self.evaluations, self.total, self.evaluations, {name: term.detach() for name, term in terms.items()}
             )
-        return None

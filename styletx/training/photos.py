@@ -20,15 +20,21 @@ CROP = 128  # pixels of a crop's side
 HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
 
 
+def picture_files(folder: str | Path) -> list[Path]:
+    """The picture files below a folder, in one order on every system; ValueError for a folder without any."""
+    folder = Path(folder).expanduser()
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise ValueError(f"{folder}: no pictures in there ({', '.join(SUFFIXES)})")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
 def folder_pictures(folder: Path, short: int, progress: str) -> list[Tensor]:
     """All pictures below a folder, without the held-out ones, as uint8 (3, H, W), shorter side at most `short`.
 
     Raises ValueError for a folder without any.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    paths = [p for p in paths if p.stem not in HELD_OUT]
-    if not paths:
-        raise ValueError(f"{folder}: no .jpg or .png pictures in there")
+    paths = [p for p in picture_files(folder) if p.stem not in HELD_OUT]
     return [_bytes(read(path), short) for path in tqdm(paths, desc=progress)]
 
 
@@ -99,20 +105,15 @@ class Photos(Dataset[tuple[Tensor, str]]):
     """Crops of the photographs below a folder, (3, side, side) in [0, 1], by number: the seed and the number decide.
 
     Every photo comes once before any comes again, in an order that each round draws anew; from it a window at a random
-    zoom, maybe mirrored. `photos[n]` is (crop, names of files that could not be read on the way to it). Raises
-    ValueError for a folder without pictures; a file that is damaged is passed over, and a folder in which all are is
-    found out by the first crop.
+    zoom, maybe mirrored. `photos[n]` is (crop, names of files that could not be read on the way to it), for any n: a
+    damaged file's turn is the next one's. Raises ValueError for a folder without pictures, and with the first crop for
+    one in which all are damaged.
     """
 
     def __init__(self, folder: str | Path, side: int = 256, seed: int = 0):
         check_whole("side", side, 16)
-        self.paths = sorted(p for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in SUFFIXES)
-        if not self.paths:
-            raise ValueError(f"{folder}: no pictures in there ({', '.join(SUFFIXES)})")
+        self.paths = picture_files(folder)
         self.side, self.seed = side, seed
-
-    def __len__(self) -> int:
-        return len(self.paths)
 
     def __getitem__(self, number: int) -> tuple[Tensor, str]:
         round_, place = divmod(number, len(self.paths))
@@ -159,6 +160,10 @@ class Feed:
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.position, self._batches = state["position"], None
 
+    def close(self) -> None:
+        """End the processes; the next batch begins them anew."""
+        self._batches = None
+
     def first(self) -> Tensor:
         """The batch with which every training of these photos begins, wherever it is by now."""
         return torch.stack([self.photos[number][0] for number in range(self.batch)])
@@ -168,13 +173,13 @@ class Feed:
         if self._batches is None:
             loader = DataLoader(
                 self.photos, self.batch, sampler=_From(self.position), num_workers=self.workers,
-                multiprocessing_context="spawn" if self.workers else None,
+                multiprocessing_context="spawn" if self.workers else None, generator=torch.Generator(),
             )  # fmt: skip
             self._batches = iter(loader)
         crops, named = next(self._batches)
         found = {name for names in named for name in names.splitlines()} - self.broken
         for name in sorted(found):
-            print(f"{name} cannot be read, and is passed over ({len(self.broken) + 1} so far)")
+            print(f"{ascii(name)[1:-1]} cannot be read, and is passed over ({len(self.broken) + 1} so far)")
             self.broken.add(name)
         self.position += self.batch
         return crops
