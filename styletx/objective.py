@@ -119,6 +119,7 @@ class Objective:
             raise ValueError("terms: an objective needs at least one Match or Energy")
         self.relative = relative
         self.terms: list[Match | Energy] = []
+        self._named: dict[tuple[str, torch.device], Encoder] = {}
         taken: set[str] = set()
         for term in terms:
             base = name = term.name or _name_of(term)
@@ -133,6 +134,15 @@ class Objective:
                 name, number = f"{base} {number}", number + 1
             taken.add(name)
             self.terms.append(replace(term, name=name))
+
+    def encoder_of(self, match: Match, encoder: Encoder) -> Encoder:
+        """The encoder that a Match looks through, on the device of the run's own; one named in it is loaded once."""
+        if not isinstance(match.encoder, str):
+            return encoder if match.encoder is None else load_encoder(match.encoder, device=encoder.device)
+        key = match.encoder, encoder.device
+        if key not in self._named:
+            self._named[key] = load_encoder(match.encoder, device=encoder.device)
+        return self._named[key]
 
     def batch_entries(self) -> list[str]:
         """The names of the batch entries that serve as references."""
@@ -181,7 +191,7 @@ class BoundObjective:
             if isinstance(term, Energy) and term.weight
         ]
         self.matches: list[_BoundMatch] = [
-            _BoundMatch(term, self.size, encoder, objective.relative)
+            _BoundMatch(term, self.size, objective.encoder_of(term, encoder), objective.relative)
             for term in objective.terms
             if isinstance(term, Match) and term.weight
         ]
@@ -268,7 +278,7 @@ class _BoundMatch:
         self.match, self.size = match, size
         self.name, self.loss, self.weight = match.name, match.loss, match.weight
         self.entry = match.reference if isinstance(match.reference, str) else None
-        self.encoder = encoder if match.encoder is None else load_encoder(match.encoder, device=encoder.device)
+        self.encoder = encoder
         self.view, self.reference_view = match.view or (None, None)
         self.weights = {layer: weight for layer, weight in match.layer_weights().items() if weight}
         self.layers = self.encoder.check_layers(self.weights or match.layer_weights())

@@ -263,3 +263,12 @@ def test_weights_that_do_not_fit_or_are_not_finite(tmp_path):
 def test_names_and_size_of_the_package_weights():
     assert (WEIGHTS / "mini.safetensors").stat().st_size <= 2_000_000
     assert next(iter(ENCODERS)) == "mini"
+
+
+def test_an_encoder_given_is_normalised_or_it_is_said():
+    """The paper's weights are for normalised filters: one that is not must not pass silently."""
+    plain = load_encoder("mini", device="cpu")
+    with pytest.raises(EncoderError, match="normalised: the encoder given is not"):
+        load_encoder(plain, normalised=True)
+    rescaled = load_encoder("mini", normalised=True, device="cpu")
+    assert load_encoder(rescaled, normalised=True) is rescaled

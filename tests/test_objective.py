@@ -265,3 +265,29 @@ def test_terms_of_one_name_are_numbered(pictures):
     photo, _ = pictures
     terms = [Match(content_loss, photo, "relu2_1", name="relu4_2") for _ in range(3)]
     assert [term.name for term in Objective(*terms).terms] == ["relu4_2", "relu4_2 2", "relu4_2 3"]
+
+
+def test_an_encoder_that_terms_name_is_loaded_once_and_asked_once(pictures, mini, monkeypatch):
+    """Two terms, two sizes: one network, and one pass through it for each picture."""
+    photo, style = pictures
+    from styletx import objective as module
+
+    made, passes = [], []
+    load_it = module.load_encoder
+
+    def counted(name, **given):
+        made.append(name)
+        return load_it(name, **given)
+
+    monkeypatch.setattr(module, "load_encoder", counted)
+    terms = [Match(loss, style, "band2", encoder="laplacian") for loss in (content_loss, gram_loss)]
+    objective = Objective(*terms)
+    for size in ((48, 64), (60, 80)):
+        bound = objective.at(size, mini)
+        forward = bound.matches[0].encoder.forward
+        monkeypatch.setattr(bound.matches[0].encoder, "forward", lambda *a, f=forward: passes.append(1) or f(*a))
+        bound(resize(photo, size))
+        assert len(passes) == 1
+        passes.clear()
+        monkeypatch.setattr(bound.matches[0].encoder, "forward", forward)
+    assert made.count("laplacian") == 1

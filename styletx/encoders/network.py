@@ -40,7 +40,8 @@ class Encoder(nn.Module):
         self.pooling = pooling
         self.prepare = prepare
         self.steps = nn.ModuleDict(steps)
-        self.dead: dict[str, list[int]] = {}  # filters that `normalise` left as they are
+        self.normalised = False  # whether `normalise` has rescaled its filters
+        self.dead: dict[str, list[int]] = {}  # those that it left as they are
         self.requires_grad_(False).eval()
 
     @property
@@ -168,7 +169,7 @@ def normalise(encoder: Encoder, photos: Iterable[Tensor], floor: float = 1e-6) -
         raise EncoderError(f"normalised: {encoder.name} has branches; it is for chains (vgg19, vgg16, alexnet, mini)")
     relus = [name.replace("conv", "relu") for name in convolutions]
     runs = [encoder(photo.to(encoder.device), relus) for photo in photos]
-    encoder.dead = {}
+    encoder.normalised, encoder.dead = True, {}
     before = None
     for step, relu in zip(convolutions.values(), relus, strict=True):
         count = sum(run[relu][0, 0].numel() for run in runs)

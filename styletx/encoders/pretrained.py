@@ -46,6 +46,8 @@ def load_encoder(
     if isinstance(name, Encoder):
         if pooling != "max" and name.pooling != pooling:
             raise EncoderError(f"pooling: the encoder given has {name.pooling} pooling; load it with {pooling}")
+        if normalised and not name.normalised:
+            raise EncoderError("normalised: the encoder given is not; load it with normalised=True")
         return name if device is None else name.to(pick_device(device))
     if name not in ENCODERS:
         near = difflib.get_close_matches(str(name), ENCODERS, n=3) or ENCODERS

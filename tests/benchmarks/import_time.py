@@ -1,4 +1,4 @@
-"""What `import styletx` costs in a fresh interpreter, beside `import torch` alone."""
+"""What importing costs in a fresh interpreter: styletx before a name is used, all its names, and torch alone."""
 
 import subprocess
 import sys
@@ -7,25 +7,25 @@ import torch
 
 from .measure import ROOT, ratio, summary
 
-NAMES = ("torch", "styletx")
+STATEMENTS = ("import torch", "import styletx", "from styletx import *")
 
 
 def run(device: torch.device, quick: bool = False) -> dict:
     """Seconds of each import, in turn, after one that has brought the files into the system's cache."""
-    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+    seconds: dict[str, list[float]] = {statement: [] for statement in STATEMENTS}
     for number in range(3 if quick else 16):
-        for name in NAMES if number % 2 == 0 else reversed(NAMES):
-            taken = fresh(name)
+        for statement in STATEMENTS if number % 2 == 0 else reversed(STATEMENTS):
+            taken = fresh(statement)
             if number:
-                seconds[name].append(taken)
+                seconds[statement].append(taken)
     return {
-        "seconds": {name: summary(values) for name, values in seconds.items()},
-        "ratio": ratio(seconds["styletx"], seconds["torch"]),
+        "seconds": {statement: summary(values) for statement, values in seconds.items()},
+        "ratio": ratio(seconds[STATEMENTS[-1]], seconds[STATEMENTS[0]]),
     }
 
 
-def fresh(name: str) -> float:
-    """Seconds that a fresh interpreter takes to import a module."""
-    code = f"from time import perf_counter as now; t = now(); import {name}; print(now() - t)"
+def fresh(statement: str) -> float:
+    """Seconds that a fresh interpreter takes for a statement."""
+    code = f"from time import perf_counter as now\nt = now()\n{statement}\nprint(now() - t)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     return float(done.stdout)
