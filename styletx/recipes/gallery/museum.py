@@ -42,7 +42,8 @@ def before_networks() -> Strip:
     noise = noise_like(texture, 0)[:, :1].expand(-1, 3, -1, -1).contiguous()  # a grey texture
     histograms = synthesize(objective, pyramid, start=noise, steps=150, levels=1).finish(progress=False)
     sewn = quilt(texture, (192, 192), patch=48, overlap=12)
-    objective = Objective(Match(gram_loss, texture, STYLE_LAYERS), Energy(value_range, RANGE_WEIGHT))
+    smooth = Energy(total_variation, TV_WEIGHT)  # without it the noise leaves a crosshatch that no layer sees
+    objective = Objective(Match(gram_loss, texture, STYLE_LAYERS), smooth, Energy(value_range, RANGE_WEIGHT))
     network = synthesize(objective, start=noise, steps=300, levels=1).finish(progress=False)  # the same noise
     captions = ["the texture", "histograms, 1995", "quilting, 2001", "Gram matrices, 2015"]
     return [texture, histograms, sewn, network], captions, {}
