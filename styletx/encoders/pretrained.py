@@ -166,6 +166,14 @@ def _random(encoder: Encoder) -> Encoder:
     return encoder
 
 
+def half_state(module: nn.Module) -> dict[str, Tensor]:
+    """A module's state as weights files keep it: on the CPU, in half precision where it is a floating-point number."""
+    return {
+        name: value.detach().half().contiguous().cpu() if value.is_floating_point() else value.cpu()
+        for name, value in module.state_dict().items()
+    }
+
+
 def read_weights(path: Path) -> dict:
     """A weights file, without ever running code from it; EncoderError where it is missing or damaged."""
     if not path.is_file():

@@ -101,8 +101,11 @@ def checked(method: Callable[P, R]) -> Callable[P, R]:
         known = options(method)
         things = {o.name for o in known if isinstance(o.allowed, Choice) and _is_thing(o.kind, given.get(o.name))}
         check_options(method, {name: value for name, value in given.items() if name not in things})
-        whole = {o.name for o in known if o.kind is int and isinstance(keywords.get(o.name), float)}
-        return method(*arguments, **{k: int(v) if k in whole else v for k, v in keywords.items()})  # type: ignore
+        named: dict[str, Any] = keywords
+        for option in known:
+            if option.kind is int and isinstance(named.get(option.name), float):
+                named[option.name] = int(named[option.name])
+        return method(*arguments, **keywords)
 
     return call
 

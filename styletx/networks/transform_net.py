@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..checks import check_choice, check_whole
 from ..devices import pick_device
-from ..encoders import EncoderError, read_weights
+from ..encoders import EncoderError, half_state, read_weights
 from ..images import resize
 
 NORMS = ("instance", "batch", "none")
@@ -171,11 +171,9 @@ def save_network(
     kind = next((name for name, made in KINDS.items() if type(network) is made), None)
     if path.suffix != ".safetensors" or kind is None:
         raise ValueError(f"path: {path} for a {type(network).__name__}; right would be a .safetensors of {[*KINDS]}")
-    state = {k: v.detach().half().contiguous().cpu() if v.is_floating_point() else v.cpu()
-             for k, v in network.state_dict().items()}  # fmt: skip
     told = {"kind": kind, "settings": json.dumps(network.settings), "about": json.dumps(dict(about or {}))}
     fresh = path.with_name(path.name + ".new")
-    save_file(state, fresh, metadata=told)
+    save_file(half_state(network), fresh, metadata=told)
     fresh.replace(path)  # renamed when complete
 
 

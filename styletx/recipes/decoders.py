@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .. import samples
-from ..encoders import WEIGHTS, load_encoder, read_weights
+from ..encoders import WEIGHTS, half_state, load_encoder, read_weights
 from ..networks.decoders import LEVELS, MINI_LEVELS, PAIRS, UPSAMPLING, Pair, load_pairs, mini_decoder
 from ..run import Step
 from ..samples import load
@@ -174,9 +174,9 @@ def save(pairs: list[Pair], path: Path) -> None:
     mine = tuple(f"{pair.decoder.upsampling}/{pair.layer}/" for pair in pairs)
     state = {key: value for key, value in state.items() if not key.startswith(mine)}
     state |= {
-        f"{pair.decoder.upsampling}/{pair.layer}/{key}": value.detach().half().contiguous().cpu()
+        f"{pair.decoder.upsampling}/{pair.layer}/{key}": value
         for pair in pairs
-        for key, value in pair.decoder.steps.state_dict().items()
+        for key, value in half_state(pair.decoder.steps).items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path)

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import samples
-from ..encoders import WEIGHTS
+from ..encoders import WEIGHTS, half_state
 from ..images import resize
 from ..networks import DepthNetwork, depth_encoder
 from ..networks.depth import MIDDLE, SPREAD
@@ -132,10 +132,8 @@ def main(arguments: list[str] | None = None) -> None:
     parts = {"network": network}
     train(losses, parts, steps=options.steps, rate=options.rate, seed=options.seed,
         checkpoint=options.checkpoint).finish(name="depth")  # fmt: skip
-    state = {k: v.detach().half().contiguous().cpu() if v.is_floating_point() else v.cpu()
-             for k, v in network.eval().state_dict().items()}  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, options.out)
+    save_file(half_state(network.eval()), options.out)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
 
 

@@ -31,7 +31,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import samples
-from ..encoders import WEIGHTS, Affine, Encoder, load_encoder, mini_encoder
+from ..encoders import WEIGHTS, Affine, Encoder, half_state, load_encoder, mini_encoder
 from ..evaluation.metrics import STATISTICS, slopes
 from ..networks.decoders import LEVELS
 from ..run import Step
@@ -315,7 +315,7 @@ def settle(student: Encoder, pictures: Tensor) -> Encoder:
 
 def save(student: Encoder, path: Path) -> None:
     """Write the encoder in half precision."""
-    state = {key: value.detach().half().contiguous().cpu() for key, value in student.steps.state_dict().items()}
+    state = half_state(student.steps)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path)
 
