@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .methods.inversion import invert
     from .methods.photo_wct import photo_wct
     from .methods.smoothing import smooth
+    from .methods.stylize import enlarge, stylize
+    from .methods.train_style import train_style
     from .methods.wct import adain, wct
     from .objective import Energy, Match, Objective
     from .run import Run, Step
@@ -32,6 +34,8 @@ _FROM = {
     "methods.inversion": ("invert",),
     "methods.photo_wct": ("photo_wct",),
     "methods.smoothing": ("smooth",),
+    "methods.stylize": ("enlarge", "stylize"),
+    "methods.train_style": ("train_style",),
     "methods.wct": ("adain", "wct"),
     "objective": ("Energy", "Match", "Objective"),
     "run": ("Run", "Step"),

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = build_parser()
     given, extra = parser.parse_known_args(arguments)
     given.extra = extra
-    if given.extra and given.command != "lab":
+    if given.extra and given.command not in ("lab", "train"):
         parser.error(f"unrecognized arguments: {' '.join(given.extra)}")
     try:
         return given.run(given) or 0
@@ -42,12 +42,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser: a command for each method, then samples, again, demo, doctor and lab."""
+    """The parser: a command for each method, then train, export, samples, again, demo, doctor and lab."""
     parser = argparse.ArgumentParser(prog="styletx", description="Neural style transfer, on any machine.")
     parser.add_argument("--version", action="version", version=f"styletx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, method in METHODS.items():
         _add_method(commands, name, method)
+
+    command = commands.add_parser(
+        "train", help="train a network that paints in one style; what it takes: styletx train --help", add_help=False
+    )
+    command.set_defaults(run=_train)
+
+    command = commands.add_parser("export", help="write a network as an ONNX file")
+    command.add_argument("network", help="a style that ships, or a network's file")
+    command.add_argument("-o", "--output", required=True, help="the .onnx file")
+    command.set_defaults(run=_export)
 
     command = commands.add_parser("samples", help="list the pictures known by name, with credit and licence")
     command.add_argument("name", nargs="?", help="show one of them")
@@ -82,7 +92,8 @@ def _add_method(commands: Any, name: str, method: Any) -> None:
     for option in options(method):
         if isinstance(option.allowed, Picture):
             flag = option.name if option.required else "--" + option.name.replace("_", "-")
-            several = {"nargs": "+"} if option.allowed.many else {}
+            many = option.allowed.many or name == "stylize"
+            several = {"nargs": "+"} if many else {}
             command.add_argument(flag, help=f"{option.allowed.help} (a sample's name or a file)", **several)
         else:
             _add_option(command, option)
@@ -90,6 +101,9 @@ def _add_method(commands: Any, name: str, method: Any) -> None:
     command.add_argument("--device", default=None, help="cpu, cuda, mps (default: the best there is)")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.set_defaults(run=_method)
+    if name == "stylize":
+        command.epilog = "Several photos, or a folder of them, are painted into the folder OUTPUT."
+        command.add_argument("--batch", type=int, default=4, help="photos of one size at once (default: 4)")
 
 
 def _add_option(command: argparse.ArgumentParser, option: Option) -> None:
@@ -120,6 +134,8 @@ def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
 
 def _method(given: argparse.Namespace) -> int:
     method = METHODS[given.command]
+    if given.command == "stylize" and (len(given.content) > 1 or Path(given.content[0]).expanduser().is_dir()):
+        return _stylize_many(given, _values(method, given))
     pictures = {name: getattr(given, name) for name in picture_options(method)}
     pictures = {
         name: value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -127,6 +143,43 @@ def _method(given: argparse.Namespace) -> int:
         if value is not None
     }
     return _make(given.command, pictures, _values(method, given), given.output, given.device, not given.quiet)
+
+
+def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
+    from tqdm import tqdm
+
+    from .methods.stylize import stylize_all
+    from .training.photos import picture_files
+
+    folder = Path(given.output).expanduser()
+    if folder.exists() and not folder.is_dir() or folder.suffix:
+        raise ValueError(f"{folder}: for several photos the output is a folder")
+    places = {}  # where each goes: a folder's pictures keep their places in it
+    for source in given.content:
+        root = Path(source).expanduser()
+        found = {file: file.relative_to(root) for file in picture_files(root)} if root.is_dir() else {source: root}
+        for photo, place in found.items():
+            place = (place if root.is_dir() else Path(place.name)).with_suffix(".png")
+            while place in places:
+                place = place.with_stem(place.stem + "-2")
+            places[place] = photo
+    names, failed = list(places), 0
+    taken = [place for place in names if (folder / place).exists() and (folder / place).samefile(places[place])]
+    if taken:
+        raise ValueError(f"{folder / taken[0]}: would overwrite a picture it is made from; choose another folder")
+    style, where = values.pop("style"), describe_device(given.device)
+    made = stylize_all(places.values(), style=style, size=values["size"], batch=given.batch, device=given.device)
+    for number, image in tqdm(made, total=len(names), desc=f"{style} on {where}", disable=given.quiet):
+        if isinstance(image, Exception):
+            failed += 1
+            print(f"styletx stylize: {_one_line(image)}", file=sys.stderr)
+            continue
+        output = folder / names[number]
+        output.parent.mkdir(parents=True, exist_ok=True)
+        carried = record("stylize", {"content": places[names[number]]}, {"style": style, **values})
+        images.write(image, output, record=carried)
+    print(f"{folder}: {len(names) - failed} pictures" + (f", {failed} photos left out" if failed else ""))
+    return BAD_INPUT if failed == len(names) else 0
 
 
 def _make(
@@ -161,6 +214,23 @@ def _again(given: argparse.Namespace) -> int:
     if stopped is not None:
         print(f"{path}: its run was stopped after {stopped} evaluations; this one goes to its end", file=sys.stderr)
     return _make(name, pictures, values, output, given.device)
+
+
+def _train(given: argparse.Namespace) -> int:
+    from .recipes.transform import main as train
+
+    return train(given.extra, name="styletx train")
+
+
+def _export(given: argparse.Namespace) -> int:
+    from .methods.stylize import network_file
+    from .networks.export import export_onnx
+    from .networks.transform_net import load_network
+
+    output = Path(given.output).expanduser()
+    images.check_place(output)
+    print(export_onnx(load_network(network_file(given.network), "cpu"), output))
+    return 0
 
 
 def _samples(given: argparse.Namespace) -> int:

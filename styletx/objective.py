@@ -53,6 +53,8 @@ class Match:
     view: maps of the picture and of the reference that come before the encoder (a crop, a coarser scale). A map of
         the picture that has `update_every` is replaced by its `update()` each so many steps (a jitter).
     scale: the reference's size relative to the picture's, for losses that are not aligned: the size of the strokes.
+    choose: the name of a batch entry of whole numbers (B,): which of the references each picture of a batch is compared
+        with, as for a network that learns several styles. Each reference then has its own denominators.
     """
 
     loss: Loss
@@ -65,6 +67,11 @@ class Match:
     scale: float = 1.0
     name: str = ""
     mix: Sequence[float] | None = None
+    choose: str = ""
+
+    def __post_init__(self) -> None:
+        if self.choose and (isinstance(self.reference, str) or self.masks or self.mix):
+            raise ValueError("choose: one of several pictures, without masks and without a mix")
 
     def layer_weights(self) -> dict[str, float]:
         """{layer: weight}."""
@@ -149,6 +156,16 @@ class Objective:
         names = [t.reference for t in self.terms if isinstance(t, Match) and isinstance(t.reference, str)]
         return list(dict.fromkeys(names))
 
+    def choices(self) -> dict[str, int]:
+        """{batch entry: among how many references it chooses}; ValueError for one that has several counts."""
+        found: dict[str, int] = {}
+        for term in self.terms:
+            if isinstance(term, Match) and term.choose:
+                count = len(term.references())
+                if found.setdefault(term.choose, count) != count:
+                    raise ValueError(f"choose: {term.choose} chooses among {found[term.choose]} and among {count}")
+        return found
+
     def layers(self) -> list[str]:
         """All layers that some Match reads from the run's own encoder."""
         matches = [term for term in self.terms if isinstance(term, Match) and term.encoder is None]
@@ -190,8 +207,10 @@ class BoundObjective:
             for term in objective.terms
             if isinstance(term, Energy) and term.weight
         ]
-        self.matches: list[_BoundMatch] = [
-            _BoundMatch(term, self.size, objective.encoder_of(term, encoder), objective.relative)
+        self.matches: list[_BoundMatch | _Chosen] = [
+            (_Chosen if term.choose else _BoundMatch)(
+                term, self.size, objective.encoder_of(term, encoder), objective.relative
+            )
             for term in objective.terms
             if isinstance(term, Match) and term.weight
         ]
@@ -204,7 +223,8 @@ class BoundObjective:
     def __call__(self, image: Tensor, batch: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """{term: weighted scalar}, the mean over the pictures of a batch (B, 3, H, W).
 
-        batch: the pictures that serve as references by name, (B, 3, H, W). Raises ValueError for one that is missing.
+        batch: the pictures that serve as references by name, (B, 3, H, W), and which references are chosen, (B,).
+        Raises ValueError for one that is missing.
         """
         seen: dict[tuple[Encoder, View | None], dict[str, Tensor]] = {}
         for encoder, view in dict.fromkeys((bound.encoder, bound.view) for bound in self.matches):
@@ -215,7 +235,7 @@ class BoundObjective:
             if bound.entry is not None:
                 if batch is None or bound.entry not in batch:
                     raise ValueError(f'batch: no entry "{bound.entry}", which {bound.name} is to be compared with')
-                bound.take([batch[bound.entry]])
+                bound.take(batch[bound.entry])
         values = {bound.name: bound(seen[bound.encoder, bound.view]) for bound in self.matches}
         return values | {name: weight * energy(image) for name, weight, energy in self.energies}
 
@@ -295,9 +315,13 @@ class _BoundMatch:
         self.shares: dict[str, list[float]] = {}
         self.denominators = dict.fromkeys(self.layers, 1.0)
         if references:
-            self.take(references)
+            self._take(references)
 
-    def take(self, references: list[Tensor]) -> None:
+    def take(self, given: Tensor) -> None:
+        """Compare with the picture or pictures that a batch brings."""
+        self._take([given])
+
+    def _take(self, references: list[Tensor]) -> None:
         """Compare with these references: their targets, and (the first time) the denominators."""
         first = not self.targets
         with torch.no_grad():
@@ -376,3 +400,32 @@ class _BoundMatch:
     def __call__(self, features: dict[str, Tensor]) -> Tensor:
         parts = [w * self._compare(features[n], n) / self.denominators[n] for n, w in self.weights.items()]
         return self.weight * sum(parts, next(iter(features.values())).new_zeros(()))
+
+
+class _Chosen:
+    """A Match that compares each picture of a batch with one of its references: one bound Match for each of these."""
+
+    def __init__(self, match: Match, size: Size, encoder: Encoder, relative: bool):
+        alone = (replace(match, reference=one, choose="") for one in match.references())
+        self.parts = [_BoundMatch(one, size, encoder, relative) for one in alone]
+        first = self.parts[0]
+        self.name, self.loss, self.encoder, self.view = first.name, first.loss, first.encoder, first.view
+        self.weights, self.entry = first.weights, match.choose
+        self.chosen: list[int] = []
+
+    def take(self, given: Tensor) -> None:
+        """Which reference each picture is compared with; ValueError for one that is not there."""
+        self.chosen = given.tolist()
+        if not all(0 <= k < len(self.parts) for k in self.chosen):
+            raise ValueError(f"batch: {self.entry} is {self.chosen}; there are references 0 … {len(self.parts) - 1}")
+
+    def update(self, features: dict[str, Tensor]) -> None:
+        raise ValueError(f"loss: {self.name} changes while it is followed; it cannot choose among references")
+
+    def __call__(self, features: dict[str, Tensor]) -> Tensor:
+        total = next(iter(features.values())).new_zeros(())
+        for k in sorted(set(self.chosen)):
+            rows = [row for row, one in enumerate(self.chosen) if one == k]
+            mine = {layer: features[layer][rows] for layer in self.weights}
+            total = total + len(rows) / len(self.chosen) * self.parts[k](mine)
+        return total

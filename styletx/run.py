@@ -100,6 +100,11 @@ class Run(Generic[Result]):
         self.device = work.device
 
     @property
+    def unit(self) -> str:
+        """What is counted: evaluations of an objective, or steps of a training."""
+        return self._work.unit
+
+    @property
     def evaluations(self) -> int:
         """How many evaluations have been spent."""
         return self._work.evaluations
@@ -133,7 +138,7 @@ class Run(Generic[Result]):
         """
         from tqdm.auto import tqdm
 
-        bar = tqdm(total=self.total, initial=self.evaluations, disable=not progress, unit=self._work.unit,
+        bar = tqdm(total=self.total, initial=self.evaluations, disable=not progress, unit=self.unit[:4],
                    desc=name or str(self.device))  # fmt: skip
         with bar, _interrupts(self.stop):
             try:

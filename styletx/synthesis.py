@@ -144,7 +144,7 @@ class _Work:
     halt: threading.Event = field(default_factory=threading.Event)
     problem: "_Problem | None" = None
     evaluations: int = 0
-    unit: str = "eval"
+    unit: str = "evaluation"
 
     @property
     def device(self) -> torch.device:

@@ -291,3 +291,34 @@ def test_an_encoder_that_terms_name_is_loaded_once_and_asked_once(pictures, mini
         passes.clear()
         monkeypatch.setattr(bound.matches[0].encoder, "forward", forward)
     assert made.count("laplacian") == 1
+
+
+def test_each_picture_of_a_batch_has_the_style_that_it_chose(pictures, mini):
+    """As if each were alone with its style: the mean over the batch, each with its own denominators."""
+    photo, style = pictures
+    other = load("waves", size=96)
+    batch = torch.cat([photo, photo.flip(-1), photo.flip(-2)])
+    size = tuple(photo.shape[-2:])
+    bound = Objective(Match(gram_loss, [style, other], LAYERS, weight=2.0, choose="style")).at(size, mini)
+    alone = [Objective(Match(gram_loss, one, LAYERS, weight=2.0)).at(size, mini) for one in (style, other)]
+    with torch.no_grad():
+        value = float(bound(batch, {"style": torch.tensor([1, 0, 1])})["gram"])
+        by_hand = sum(float(alone[k](batch[row : row + 1])["gram"]) for row, k in enumerate((1, 0, 1))) / 3
+    assert value == pytest.approx(by_hand, rel=1e-5)
+    with pytest.raises(ValueError, match='no entry "style"'):
+        bound(batch)
+    with pytest.raises(ValueError, match="references 0 … 1"):
+        bound(batch, {"style": torch.tensor([0, 2, 0])})
+
+
+def test_choosing_goes_with_several_pictures_only(pictures):
+    photo, style = pictures
+    with pytest.raises(ValueError, match="choose"):
+        Match(gram_loss, "content", LAYERS, choose="style")
+    with pytest.raises(ValueError, match="choose"):
+        Match(gram_loss, [photo, style], LAYERS, choose="style", mix=(1, 2))
+    two = Match(gram_loss, [photo, style], LAYERS, choose="style")
+    three = Match(content_loss, [photo, style, photo], LAYERS, choose="style")
+    assert Objective(two).choices() == {"style": 2}
+    with pytest.raises(ValueError, match="among 2 and among 3"):
+        Objective(two, three).choices()

@@ -38,7 +38,7 @@ def test_every_photo_once_a_round(folder, monkeypatch):
     from styletx.training import photos as module
 
     asked = []
-    monkeypatch.setattr(module, "read", lambda path: asked.append(path.name) or torch.rand(1, 3, 40, 40))
+    monkeypatch.setattr(module.samples, "load", lambda path: asked.append(path.name) or torch.rand(1, 3, 40, 40))
     photos = Photos(folder, 32)
     for number in range(15):
         photos[number]
@@ -151,31 +151,92 @@ def test_the_recipe_trains_saves_and_goes_on(folder, tmp_path, capsys):
     from styletx.recipes.transform import main
 
     out = tmp_path / "waves.safetensors"
-    given = [
-        "--photos",
-        str(folder),
-        "--style",
-        "waves",
-        "--width",
-        "2",
-        "--side",
-        "48",
-        "--batch",
-        "1",
-        "--out",
-        str(out),
-    ]
+    given = ["--photos", str(folder), "--style", "waves", "--width", "2", "--side", "48", "--batch", "1"]
+    given += ["--out", str(out), "--log", str(tmp_path / "log"), "--device", "cpu"]
     main([*given, "--steps", "2", "--preview", "china"])
-    assert "content" in capsys.readouterr().out and (tmp_path / "waves.checkpoint.jpg").is_file()
+    assert "step 0 of 2" in capsys.readouterr().out and (tmp_path / "waves.checkpoint.jpg").is_file()
+    table = (tmp_path / "log" / "log.csv").read_text().split()
+    assert table[0].startswith("step,seconds,loss,content,style") and table[1].startswith("2,")
     assert load_network(out, device="cpu").settings["width"] == 2
     before = load_network(out, device="cpu").state_dict()
     out.unlink()
     main([*given, "--steps", "2"])  # it has ended: nothing is trained again, but what was lost is written
-    assert "content" not in capsys.readouterr().out
+    assert "step 2 of 2" in capsys.readouterr().out and (tmp_path / "log" / "log.csv").read_text().split() == table
     again = load_network(out, device="cpu").state_dict()
     assert all(torch.equal(before[name], again[name]) for name in before)
     with pytest.raises(ValueError, match="of another training .style was waves"):
-        main([*(word.replace("waves", "mosaic") if word == "waves" else word for word in given), "--steps", "3"])
+        main(["mosaic" if word == "waves" else word for word in given] + ["--steps", "3"])
+
+
+def test_the_enlarging_recipe_trains(folder, tmp_path):
+    """From a quarter of the side back to the whole: with a skip and no steps to speak of, it is bicubic."""
+    from styletx.images import resize
+    from styletx.networks.transform_net import SuperResolution, load_network
+    from styletx.recipes.enlarge import main
+
+    for loss in ("pixel", "perceptual"):
+        given = [
+            "--photos",
+            str(folder),
+            "--loss",
+            loss,
+            "--width",
+            "4",
+            "--side",
+            "32",
+            "--batch",
+            "2",
+            "--steps",
+            "1",
+        ]
+        main([*given, "--rate", "1e-9", "--out", str(tmp_path / f"{loss}.safetensors"), "--device", "cpu"])
+        network = load_network(tmp_path / f"{loss}.safetensors", "cpu")
+        assert isinstance(network, SuperResolution) and network.factor == 4
+        small = load("coffee", size=24)
+        with torch.no_grad():
+            assert torch.allclose(network(small), resize(small, (64, 96)).clamp(0, 1), atol=1e-3)
+    with pytest.raises(SystemExit):
+        main(["--photos", str(folder), "--side", "30", "--out", str(tmp_path / "x.safetensors")])
+
+
+def test_a_preview_is_what_the_network_makes(folder):
+    """Every so many steps, and at the last, in evaluation mode; training goes on as without it."""
+    photo, networks = load("coffee", size=40), [painter(), painter()]
+    for network, preview in zip(networks, (photo, None), strict=True):
+        run = fit(network, objective(), Photos(folder, 32), steps=5, batch=1, preview=preview, preview_every=2,
+                  device="cpu")  # fmt: skip
+        steps = list(run)
+        assert network.training and [step.raw is not None for step in steps] == [
+            preview is not None and number in (2, 4, 5) for number in range(1, 6)
+        ]
+    with torch.no_grad():
+        assert torch.equal(networks[0](photo).clamp(0, 1), networks[1](photo).clamp(0, 1))
+    shown = list(fit(networks[0], objective(), Photos(folder, 32), steps=1, batch=1, preview=photo, device="cpu"))[0]
+    with torch.no_grad():
+        assert torch.equal(shown.image, networks[0](photo).clamp(0, 1)) and shown.size == tuple(photo.shape[-2:])
+
+
+def test_a_style_is_chosen_for_each_photo(folder):
+    """The network is told which; what each is compared with is its own style: seen by one that paints a flat grey."""
+    told = []
+
+    class Grey(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.level = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x, style):
+            told.append(style)
+            return self.level.expand(x.shape)
+
+    styles = [torch.full((1, 3, 32, 32), 0.25), torch.full((1, 3, 32, 32), 1.0)]
+    wanted = Objective(Match(gram_loss, styles, "input", choose="style"))
+    steps = list(fit(Grey(), wanted, Photos(folder, 32), steps=3, batch=4, rate=1e-9, seed=3, device="cpu"))
+    assert {0, 1} == set(torch.cat(told).tolist()) and all(chosen.shape == (4,) for chosen in told)
+    errors = [(0.5**2 - a**2) ** 2 / a**4 for a in (0.25, 1.0)]  # a Gram matrix of a flat grey a is a² everywhere
+    for step, chosen in zip(steps, told, strict=True):
+        by_hand = sum(errors[k] for k in chosen.tolist()) / 4
+        assert step.losses["gram"] == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_losses_that_are_drawn_anew_are_refused(folder):

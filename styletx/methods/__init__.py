@@ -5,12 +5,14 @@ The command line, the panels, the demo and the doctor are built from this table 
 
 from collections.abc import Callable
 
-from . import classics, deep_photo, gatys, inversion, photo_wct, smoothing, wct
+from . import classics, deep_photo, gatys, inversion, photo_wct, smoothing, stylize, wct
 
 METHODS: dict[str, Callable] = {
     "gatys": gatys.gatys,
     "invert": inversion.invert,
     "reinhard": classics.reinhard,
+    "stylize": stylize.stylize,
+    "enlarge": stylize.enlarge,
     "wct": wct.wct,
     "adain": wct.adain,
     "photo": photo_wct.photo_wct,

@@ -21,6 +21,7 @@ class RecordError(ValueError):
 def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> dict:
     """What a saved picture carries: method, version, each input's name or path with its hash, and the arguments.
 
+    An argument that is the file of a network is an input, too.
     Arguments that are left at their defaults are recorded too, so that a later version's other defaults do not
     change the picture; the device is not, nor a picture that was not given. Whoever saves a run that was stopped adds
     `stopped`, its evaluations. Raises RecordError for an argument that JSON cannot hold.
@@ -32,12 +33,19 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
     for key, value in values.items():
         if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
             raise RecordError(f"{key}: {type(value).__name__} cannot be written into a picture's record")
+    networks = {key: value for key, value in values.items() if _is_network(value)}
+    values = {key: value for key, value in values.items() if key not in networks}
     inputs = {
         key: [_entry(one) for one in value] if isinstance(value, list | tuple) else _entry(value)
-        for key, value in pictures.items()
+        for key, value in (pictures | networks).items()
         if value is not None
     }
     return {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
+
+
+def _is_network(value: Any) -> bool:
+    """Is it the file of a network? It is recorded with its hash, as a picture that went in is."""
+    return isinstance(value, str) and value.endswith(".safetensors") and Path(value).expanduser().is_file()
 
 
 def _entry(source: Any) -> dict[str, str]:

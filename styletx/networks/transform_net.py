@@ -103,14 +103,20 @@ class TransformNet(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
+        check_side("image", image)
         height, width = image.shape[-2:]
-        if min(height, width) < 2 * DOWN:
-            raise ValueError(f"image: {width}×{height} pixels are too few; each side needs at least {2 * DOWN}")
         more = (-width % DOWN, -height % DOWN)
         if any(more):
             image = F.pad(image, (0, more[0], 0, more[1]), mode="replicate")
         made = 0.5 + 0.5 * torch.tanh(self.steps(image))
         return made[..., :height, :width]
+
+
+def check_side(name: str, image: Tensor) -> None:
+    """ValueError for a picture that is too small for a `TransformNet`, whose inner layers mirror their borders."""
+    height, width = image.shape[-2:]
+    if min(height, width) < 2 * DOWN:
+        raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {2 * DOWN}")
 
 
 class SuperResolution(nn.Module):

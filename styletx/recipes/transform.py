@@ -1,71 +1,140 @@
 """How a network that paints in one style is made: python -m styletx.recipes.transform --photos DIR --style NAME
 
-A `TransformNet` learns to make of any photo what `gatys` would be looking for: the same losses at the same layers with
-the same weights, as the mean over crops of photographs. Steps, batch and crops are options; the full size is Johnson et
-al.'s, `--width 32 --side 256 --rate 1e-3 --steps 40000`, for whoever has a GPU. It goes on from its checkpoint.
+A `TransformNet` learns to make of any photo what an optimisation would be looking for: the same losses at the same
+layers with the same weights, as the mean over crops of photographs. Steps, batch and crops are options; the full size
+is Johnson et al.'s, `--width 32 --side 256 --batch 4 --rate 1e-3 --steps 40000`, for whoever has a GPU. It goes on
+from its checkpoint. On several GPUs or machines: accelerate launch -m styletx.recipes.transform ...; `styletx train` is
+the same.
 """
 
 import argparse
+import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from .. import samples
+from ..devices import describe_device
 from ..encoders import load_encoder
 from ..images import fit_size, resize, size_of, write
-from ..methods.gatys import STYLE_WEIGHT, gatys_objective
-from ..networks.transform_net import TransformNet, save_network
+from ..methods.gatys import gatys_objective
+from ..networks.transform_net import NORMS, UPSAMPLING, SuperResolution, TransformNet, save_network
+from ..objective import Objective
 from ..run import Step
 from ..training.fit import fit
+from ..training.log import Log
+from ..training.machines import machines
 from ..training.photos import Photos, default_photos
 
+STYLE_WEIGHT = 20.0  # 50, `gatys`' own, leaves too little of the photo
+OPTIMIZERS = ("adam", "soap")
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m styletx.recipes.transform", description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101)")
-    parser.add_argument("--style", required=True, help="a sample's name or a file")
-    parser.add_argument("--style-weight", type=float, default=STYLE_WEIGHT)
-    parser.add_argument("--style-scale", type=float, default=1.0, help="size of the strokes")
-    parser.add_argument("--encoder", default="mini", help="the network that looks")
-    parser.add_argument("--width", type=int, default=8, help="channels of the first layer (the paper's: 32)")
-    parser.add_argument("--side", type=int, default=176, help="of a crop, in pixels")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--workers", type=int, default=0, help="processes that decode photos")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--preview", help="a photo that is painted after every 250 steps, beside the checkpoint")
-    parser.add_argument("--out", type=Path, required=True, help="the network's file")
-    parser.add_argument("--checkpoint", type=Path, help="default: beside the file")
-    options = parser.parse_args(arguments)
+
+def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
+    """Adam as Johnson et al. have it, or SOAP, which also turns the gradient into its own eigenvectors."""
+    if name == "adam":
+        return partial(torch.optim.Adam, betas=(0.9, 0.99))
+    try:
+        from pytorch_optimizer import SOAP
+    except ImportError:
+        raise ValueError("optimizer: soap needs pip install pytorch-optimizer") from None
+    return partial(SOAP, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=10)
+
+
+def add_training(parser: argparse.ArgumentParser, side: int, batch: int, steps: int, rate: float, every: str) -> None:
+    """The options of every training of a network on photos."""
+    add = parser.add_argument
+    add("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101, 131 MB)")
+    add("--side", type=int, default=side, help=f"of a crop, in pixels (default: {side})")
+    add("--batch", type=int, default=batch, help=f"crops in a step (default: {batch})")
+    add("--steps", type=int, default=steps, help=f"default: {steps}, {every}")
+    add("--optimizer", default="adam", choices=OPTIMIZERS,
+        help="soap needs pip install pytorch-optimizer, and learns faster")  # fmt: skip
+    add("--rate", type=float, default=rate, help=f"learning rate (default: {rate})")
+    add("--encoder", default="mini", help="the network that looks: mini, vgg16, vgg19 ...")
+    add("--workers", type=int, default=0, help="processes that decode photos (default: 0)")
+    add("--seed", type=int, default=0)
+    add("--preview", default="china", help="a photo on which what was learnt is shown, every 250 steps")
+    add("--log", type=Path, help="a folder for log.csv, and for TensorBoard where it is installed")
+    add("-o", "--out", type=Path, required=True, help="the network's file, .safetensors")
+    add("--checkpoint", type=Path, help="default: beside the file")
+    add("--device", help="cpu, cuda, mps (default: the best there is)")
+
+
+def learn(
+    options: argparse.Namespace,
+    make: Callable[[], TransformNet | SuperResolution],
+    objective: Objective,
+    told: dict[str, object],
+    degrade: Callable[[Tensor], Tensor] | None = None,
+) -> int:
+    """Train what `make` makes, with the options of `add_training`; write it with every preview, and at the end.
+
+    told: what the file and the checkpoint say of it, beside these options.
+    """
+    if options.out.suffix != ".safetensors":
+        raise ValueError(f"out: {options.out}; right would be a .safetensors file")
+    where = machines()
     checkpoint = options.checkpoint or options.out.with_suffix(".checkpoint.pt")
-    preview = samples.picture(options.preview) if options.preview else None
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    preview = samples.picture(options.preview, argument="preview")
+    preview = resize(preview, fit_size(*size_of(preview), longer=384))
     torch.manual_seed(options.seed)
-    network = TransformNet(options.width)
-    style = samples.picture(options.style, argument="style")
-    objective = gatys_objective("content", style, style_weight=options.style_weight, style_scale=options.style_scale)
+    network = make()
     photos = Photos(options.photos or default_photos(), options.side, options.seed)
-    about = {key: str(value) for key, value in vars(options).items() if key in
-             ("style", "style_weight", "style_scale", "encoder", "side", "batch", "steps", "rate", "seed")}  # fmt: skip
+    own = ("encoder", "side", "batch", "steps", "optimizer", "rate", "seed")
+    about = told | {name: getattr(options, name) for name in own} | {"photos": len(photos.paths)}
+    encoder = load_encoder(options.encoder, device=where.device or options.device)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    log = Log(options.log) if options.log and where.number == 0 else None
 
     def each(step: Step) -> None:
-        if step.number % 250 == 0 or step.number == step.total:
+        if log is not None:
+            log(step)
+        if step.raw is not None and where.number == 0:
             save_network(network, options.out, about | {"step": step.number})
-            if preview is not None:
-                photo = resize(preview, fit_size(*size_of(preview), longer=384)).to(next(network.parameters()).device)
-                with torch.no_grad():
-                    write(network.eval()(photo).cpu(), checkpoint.with_suffix(".jpg"))
-                network.train()
-            print({name: round(value, 4) for name, value in step.losses.items()}, flush=True)
+            write(step.image, checkpoint.with_suffix(".jpg"))
 
     run = fit(
-        network, objective, photos, steps=options.steps, batch=options.batch, rate=options.rate,
-        encoder=load_encoder(options.encoder), workers=options.workers, seed=options.seed, checkpoint=checkpoint,
-        identity={name: value for name, value in about.items() if name != "steps"},
+        network, objective, photos, steps=options.steps, batch=options.batch, rate=options.rate, encoder=encoder,
+        degrade=degrade, workers=options.workers, seed=options.seed, checkpoint=checkpoint,
+        optimizer=optimizer_of(options.optimizer), preview=preview, preview_every=250, machines=where,
+        identity={key: value for key, value in about.items() if key != "steps"} | network.settings,
     )  # fmt: skip
-    run.finish(each=each, name=options.out.stem)
-    save_network(network, options.out, about | {"step": run.evaluations})  # also where the checkpoint was the last
+    if where.number == 0:
+        print(f"{options.out.stem} on {describe_device(encoder.device)}, step {run.evaluations} of {run.total}")
+    run.finish(each=each, name=options.out.stem, progress=where.number == 0)
+    if log is not None:
+        log.close()
+    if where.number == 0:
+        save_network(network, options.out, about | {"step": run.evaluations})  # also where the checkpoint was the last
+        print(options.out)
+    where.close()
+    return 0
+
+
+def main(arguments: list[str] | None = None, name: str = "python -m styletx.recipes.transform") -> int:
+    """Train a network that paints in one style."""
+    parser = argparse.ArgumentParser(prog=name, description="Train a network that paints in one style.")
+    parser.add_argument("--style", required=True, help="a sample's name or a file")
+    parser.add_argument("--content-weight", type=float, default=1.0, help="default: 1")
+    parser.add_argument("--style-weight", type=float, default=STYLE_WEIGHT, help=f"default: {STYLE_WEIGHT:.0f}")
+    parser.add_argument("--size", type=int, default=256, help="of photos on which strokes are gatys' (default: 256)")
+    parser.add_argument("--width", type=int, default=8, help="channels of the first layer (default: 8; paper: 32)")
+    parser.add_argument("--norm", default="instance", choices=NORMS, help="default: instance; the paper's: batch")
+    parser.add_argument("--upsampling", default="nearest", choices=UPSAMPLING, help="the paper's: transposed")
+    add_training(parser, side=176, batch=2, steps=6000, rate=4e-3, every="twenty minutes on two cores")
+    options = parser.parse_args(arguments)
+    told = {key: getattr(options, key) for key in ("style", "content_weight", "style_weight", "size")}
+    # At 3:2, a photo of that longer side has 2/3·size² pixels; a crop has side².
+    scale = options.size * math.sqrt(2 / 3) / options.side
+    objective = gatys_objective(
+        "content", samples.picture(options.style, argument="style"), content_weight=options.content_weight,
+        style_weight=options.style_weight, style_scale=scale,
+    )  # fmt: skip
+    return learn(options, lambda: TransformNet(options.width, options.norm, options.upsampling), objective, told)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The one training loop: seeded, checkpointed, resumed where it stopped.
+"""The one training loop: seeded, checkpointed, resumed where it stopped; on one device, or on many machines.
 
 `train` minimises whatever losses it is given; `fit` teaches a network to make, of photographs, what an objective asks.
 """
@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from ..checks import check_whole
 from ..encoders import Encoder, load_encoder
-from ..images import Size
+from ..images import Size, size_of
 from ..objective import Objective
 from ..run import Run, Step
+from .machines import Alone, Machines
 from .photos import Feed, Photos
 
 
@@ -51,6 +52,9 @@ def train(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 250,
     identity: Mapping[str, object] | None = None,
+    machines: Machines | None = None,
+    preview: Callable[[], Tensor] | None = None,
+    preview_every: int = 25,
 ) -> Run[dict[str, nn.Module]]:
     """Minimise the sum of `losses(generator)` over the modules' parameters; a Run whose `best` is the modules.
 
@@ -58,18 +62,20 @@ def train(
     `losses` draws its own batch with the generator it is given, and returns the terms by name. With a `checkpoint`
     file, everything (modules, optimiser, generator, and what `keep` names) is saved after so many steps, when the run
     is stopped, and at the end; a later call with the same arguments and file goes on from there, on a CPU to the same
-    weights as an uninterrupted one. `identity` says in words what is being trained. Raises ValueError for fewer than
-    one step and for a checkpoint that is damaged or of something else, and, while it runs, FloatingPointError naming a
-    term that is not finite.
+    weights as an uninterrupted one. `identity` says in words what is being trained. `preview` makes the picture that
+    every so many steps, and the last one, show. On several `machines`, each makes its own part of the gradient.
+    Raises ValueError for fewer than one step and for a checkpoint that is damaged or of something else, and, while it
+    runs, FloatingPointError naming a term that is not finite.
     """
     check_whole("steps", steps, 1)
     check_whole("checkpoint_every", checkpoint_every, 1)
+    check_whole("preview_every", preview_every, 1)
     parameters = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
     make = optimizer or partial(torch.optim.AdamW, weight_decay=1e-4)
     work = _Training(
         losses, modules, steps, rate, clip, parameters, make(parameters, lr=rate),
         torch.Generator().manual_seed(seed), keep or {}, Path(checkpoint) if checkpoint else None, checkpoint_every,
-        {name: str(value) for name, value in (identity or {}).items()},
+        {name: str(value) for name, value in (identity or {}).items()}, machines or Alone(), preview, preview_every,
     )  # fmt: skip
     if work.checkpoint is not None and work.checkpoint.is_file():
         work.load()
@@ -92,37 +98,62 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 250,
     identity: Mapping[str, object] | None = None,
+    preview: Tensor | None = None,
+    preview_every: int = 25,
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+    machines: Machines | None = None,
     device: str | torch.device | None = None,
 ) -> Run[dict[str, nn.Module]]:
     """Teach a network: what it makes of photos is to have a low objective; a Run whose `best` is {"network": network}.
 
     Each step looks at `batch` crops x of the photos; the network is given x, or a smaller or worse `degrade(x)`, and
-    what it makes is compared as the objective says, in which every reference that is named ("content") is x. The loss
-    is the mean over the crops, and its relative weights are those of a fixed first batch. The photos come in the order
-    that their own seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for them),
-    and a training that was stopped goes on with the batch that it would have had next. The network is left in training
-    mode. Everything else is as in `train`. Raises ValueError also for a loss or view that is drawn anew or learns while
-    a picture is optimised. Source: Johnson, Alahi & Fei-Fei 2016, Fig. 2.
+    what it makes is compared as the objective says, in which every reference that is named ("content") is x. Where the
+    objective chooses among references, so does each crop at random, and the network is told: network(x, chosen). The
+    loss is the mean over the crops, and its relative weights are those of a fixed first batch. The photos come in the
+    order that their own seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for
+    them), and a training that was stopped goes on with the batch that it would have had next. The network is left in
+    training mode. `preview`: a photo (1, 3, H, W); every so many steps show what is made of it. On several `machines`
+    (see there) a batch is divided among them, and norms over a batch see their own part; else as in `train`.
+    Raises ValueError also for a loss or view that is drawn anew or learns while a picture is optimised.
+    Source: Johnson, Alahi & Fei-Fei 2016, Fig. 2.
     """
-    looking = load_encoder(encoder, device=device)
+    machines = machines or Alone()
+    looking = machines.look(load_encoder(encoder, device=machines.device or device))
     network.to(looking.device).train()
-    feed = Feed(photos, batch, workers)
+    feed = Feed(photos, batch, workers, machines.number, machines.count)
     bound = objective.at((photos.side, photos.side), looking)
     if bound.changes:
         raise ValueError("objective: one of its losses or views is drawn anew or learns; a network cannot follow that")
     first = feed.first().to(looking.device)
+    choices = objective.choices()
+    none = {name: torch.zeros(batch, dtype=torch.int64) for name in choices}
     with torch.no_grad():  # which fixes the denominators
-        bound(first, dict.fromkeys(objective.batch_entries(), first))
+        bound(first, dict.fromkeys(objective.batch_entries(), first) | none)
+
+    shared = machines.share(network)  # the same parameters; its gradients are the mean over the machines
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         image = next(feed).to(looking.device)
-        made = network(image if degrade is None else degrade(image))
-        return bound(made, dict.fromkeys(objective.batch_entries(), image))
+        # Drawn for the whole batch, so that however many machines there are, each photo is given the same style.
+        drawn = {name: torch.randint(count, (batch,), generator=generator) for name, count in choices.items()}
+        drawn = {name: machines.part(chosen).to(looking.device) for name, chosen in drawn.items()}
+        made = shared(image if degrade is None else degrade(image), *drawn.values())
+        return bound(made.float(), dict.fromkeys(objective.batch_entries(), image) | drawn)
+
+    @torch.no_grad()
+    def look() -> Tensor:
+        assert preview is not None
+        photo = preview.to(looking.device, torch.float32)
+        first_ones = [torch.zeros(1, dtype=torch.int64, device=looking.device) for _ in choices]
+        made: Tensor = network.eval()(photo if degrade is None else degrade(photo), *first_ones)
+        network.train()
+        return made.float().cpu()
 
     return train(
         losses, {"network": network}, steps=steps, rate=rate, clip=clip, seed=seed, keep={"photos": feed},
-        optimizer=partial(torch.optim.Adam, betas=(0.9, 0.99)), checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
+        optimizer=optimizer or partial(torch.optim.Adam, betas=(0.9, 0.99)), checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every, machines=machines, preview=None if preview is None else look,
+        preview_every=preview_every,
         identity={"photos": len(photos.paths), "side": photos.side, "order": photos.seed, "batch": batch,
                   "encoder": looking.name, **(identity or {})},
     )  # fmt: skip
@@ -144,6 +175,9 @@ class _Training:
     checkpoint: Path | None
     checkpoint_every: int
     identity: dict[str, str]
+    machines: Machines
+    preview: Callable[[], Tensor] | None
+    preview_every: int
     evaluations: int = 0
     halt: threading.Event = field(default_factory=threading.Event)
     unit: str = "step"
@@ -180,7 +214,7 @@ class _Training:
             raise ValueError(f"{self.checkpoint}: damaged, or of another training ({reason}); begin anew") from None
 
     def save(self) -> None:
-        if self.checkpoint is None:
+        if self.checkpoint is None or self.machines.number:  # all of them have the same; the first one writes
             return
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         state = {name: part.state_dict() for name, part in self.parts().items()}
@@ -198,24 +232,30 @@ class _Training:
 
     def _steps(self) -> Iterator[Step]:
         while self.evaluations < self.total:
-            if self.halt.is_set():
+            if self.machines.any(self.halt.is_set()):
+                self.halt.set()
                 self.save()
                 return
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate * one_cycle(self.evaluations, self.total)
             terms = self.losses(self.generator)
             self.optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(sum(terms.values(), torch.zeros((), device=self.device)))
-            norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
-            if not math.isfinite(float(norm)):
+            self.machines.backward(sum(terms.values(), torch.zeros((), device=self.device)))
+            norm = self.machines.clip(self.parameters, self.clip, self.optimiser)
+            if not math.isfinite(norm):
                 wrong = [name for name, term in terms.items() if not bool(term.isfinite().all())] or ["a gradient"]
                 raise FloatingPointError(
                     f"training: {wrong[0]} is not finite at step {self.evaluations + 1}; lower the rate"
                 )
-            self.optimiser.step()
+            self.machines.step(self.optimiser)
             self.evaluations += 1
-            if self.evaluations % self.checkpoint_every == 0 or self.evaluations == self.total:
+            last = self.evaluations == self.total
+            if self.evaluations % self.checkpoint_every == 0 or last:
                 self.save()
+            raw = None
+            if self.preview is not None and (self.evaluations % self.preview_every == 0 or last):
+                raw = self.preview()
             yield Step(
-                self.evaluations, self.total, self.evaluations, {name: term.detach() for name, term in terms.items()}
-            )
+                self.evaluations, self.total, self.evaluations, {name: term.detach() for name, term in terms.items()},
+                size=None if raw is None else size_of(raw), raw=raw,
+            )  # fmt: skip

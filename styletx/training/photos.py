@@ -1,7 +1,7 @@
 """Pictures to train on: read once, kept as bytes, given out as random crops."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from .. import samples
 from ..checks import check_whole
 from ..images import ImageError, read, resize, size_of
+from ..samples import SampleError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 CROP = 128  # pixels of a crop's side
@@ -102,7 +103,9 @@ class Pictures:
 
 
 class Photos(Dataset[tuple[Tensor, str]]):
-    """Crops of the photographs below a folder, (3, side, side) in [0, 1], by number: the seed and the number decide.
+    """Crops of photographs, (3, side, side) in [0, 1], by number: the seed and the number decide.
+
+    folder: the photographs below it are taken, or those that are named: samples' names or files.
 
     Every photo comes once before any comes again, in an order that each round draws anew; from it a window at a random
     zoom, maybe mirrored. `photos[n]` is (crop, names of files that could not be read on the way to it), for any n: a
@@ -110,9 +113,11 @@ class Photos(Dataset[tuple[Tensor, str]]):
     one in which all are damaged.
     """
 
-    def __init__(self, folder: str | Path, side: int = 256, seed: int = 0):
+    def __init__(self, folder: str | Path | Sequence[str | Path], side: int = 256, seed: int = 0):
         check_whole("side", side, 16)
-        self.paths = picture_files(folder)
+        self.paths = picture_files(folder) if isinstance(folder, str | Path) else list(folder)
+        if not self.paths:
+            raise ValueError("photos: none are named")
         self.side, self.seed = side, seed
 
     def __getitem__(self, number: int) -> tuple[Tensor, str]:
@@ -121,12 +126,12 @@ class Photos(Dataset[tuple[Tensor, str]]):
         broken = []
         for index in order.roll(-place).tolist():
             try:
-                image = read(self.paths[index])
-            except (ImageError, OSError):
+                image = samples.load(self.paths[index])
+            except (ImageError, SampleError, OSError):
                 broken.append(str(self.paths[index]))
                 continue
             return self._crop(image, self._generator(number, 1))[0], "\n".join(broken)
-        raise ValueError(f"{self.paths[0].parent}: none of {len(self.paths)} pictures can be read")
+        raise ValueError(f"{Path(self.paths[0]).parent}: none of {len(self.paths)} pictures can be read")
 
     def _generator(self, number: int, purpose: int) -> torch.Generator:
         # Hashed: PyTorch's generator looks at 32 bits of a seed, and near seeds would be near.
@@ -145,11 +150,19 @@ class Photos(Dataset[tuple[Tensor, str]]):
 
 
 class Feed:
-    """Batches of photos one after the other, decoded in `workers` processes; it remembers where it is."""
+    """Batches of photos one after the other, decoded in `workers` processes; it remembers where it is.
 
-    def __init__(self, photos: Photos, batch: int, workers: int = 0):
+    On the `machine`-th of several `machines` it gives that one's part of each batch, which they must divide evenly
+    (ValueError).
+    """
+
+    def __init__(self, photos: Photos, batch: int, workers: int = 0, machine: int = 0, machines: int = 1):
         check_whole("batch", batch, 1)
         check_whole("workers", workers, 0)
+        if batch % machines:
+            raise ValueError(f"batch: {batch} photos cannot be divided among {machines} processes")
+        self.part = batch // machines
+        self.offset = machine * self.part
         self.photos, self.batch, self.workers, self.position = photos, batch, workers, 0
         self.broken: set[str] = set()
         self._batches: Iterator[tuple[Tensor, tuple[str, ...]]] | None = None
@@ -172,7 +185,8 @@ class Feed:
         """The next batch (batch, 3, side, side)."""
         if self._batches is None:
             loader = DataLoader(
-                self.photos, self.batch, sampler=_From(self.position), num_workers=self.workers,
+                self.photos, self.part, num_workers=self.workers,
+                sampler=_From(self.position + self.offset, self.part, self.batch),
                 multiprocessing_context="spawn" if self.workers else None, generator=torch.Generator(),
             )  # fmt: skip
             self._batches = iter(loader)
@@ -186,10 +200,10 @@ class Feed:
 
 
 class _From(Sampler[int]):
-    """All numbers from one on, without end."""
+    """From a number on, without end: so many numbers out of each batch."""
 
-    def __init__(self, first: int):
-        self.first = first
+    def __init__(self, first: int, part: int, batch: int):
+        self.first, self.part, self.batch = first, part, batch
 
     def __iter__(self) -> Iterator[int]:
-        return itertools.count(self.first)
+        return (start + k for start in itertools.count(self.first, self.batch) for k in range(self.part))

@@ -25,9 +25,10 @@ def strokes(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {name: OWN[name] if name in OWN else next(greys) for name in names}
 
 
-def loss_curve(history: Sequence[tuple[int, int, dict[str, float]]], total: int) -> str:
-    """Each weighted term against the evaluations, on a logarithmic axis; a thin upright line where the size grows.
+def loss_curve(history: Sequence[tuple[int, int, dict[str, float]]], total: int, unit: str = "evaluation") -> str:
+    """Each weighted term against the evaluations, or what is counted; a thin upright line where the size grows.
 
+    The axis is logarithmic.
     history: (evaluations, level, {term: value}) of each step.
     """
     values = [v for _, _, terms in history for v in terms.values() if v > 0 and math.isfinite(v)]
@@ -50,7 +51,7 @@ def loss_curve(history: Sequence[tuple[int, int, dict[str, float]]], total: int)
                      f'<text x="{LEFT - 5}" y="{y(tick) + 3.5:.1f}" text-anchor="end">{tick:g}</text>')  # fmt: skip
     for share in (0, 0.25, 0.5, 0.75, 1):
         anchor = "end" if share == 1 else "middle" if share else "start"
-        word = f"{round(total * share)}" + (" evaluations" if share == 1 else "")
+        word = f"{round(total * share)}" + (f" {unit}s" if share == 1 else "")
         parts.append(f'<text x="{x(total * share):.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{word}</text>')
     for before, after in zip(history, history[1:], strict=False):
         if after[1] != before[1]:
@@ -90,7 +91,7 @@ def status_bar(state: str, job: Job | None) -> str:
     spent, total = (job.step.evaluations if job and job.step else 0), (job.total if job else 0)
     share, words = (spent / total if total else 0), [state]
     if spent:
-        words.append(f"{spent} of {total} evaluations")
+        words.append(f"{spent} of {total} {job.unit if job else 'evaluation'}s")
     left = job.seconds_left() if job and not job.over else None
     if left is not None:
         words.append(f"about {max(left, 1):.0f} s left" if left < 90 else f"about {left / 60:.0f} min left")

@@ -46,6 +46,7 @@ class Job:
         self.image: Tensor | None = None
         self.error: BaseException | None = None
         self.evaluations = self.total = 0
+        self.unit = "evaluation"
         self.took, self.began = 0.0, time.monotonic()
         self.frames: list[Frame] = []
         self._history: list[tuple[int, int, dict]] = []
@@ -143,6 +144,7 @@ class Job:
                 image, self.total = picture(made, argument="result"), 1
                 return self._end(image, 1)
             self.run, self.total, self.began = made, made.total, time.monotonic()
+            self.unit = made.unit
             self._keep(made.best, 0, "start")
             if self._halt.is_set():
                 made.stop()
@@ -154,17 +156,17 @@ class Job:
         self._history.append((step.evaluations, step.level, step.terms))
         due = MOMENTS[min(len(self.frames), len(MOMENTS) - 1)] * self.total
         if len(self.frames) < len(MOMENTS) - 1 and step.evaluations >= due:
-            self._keep(step.image, step.evaluations, f"after {step.evaluations} of {self.total} evaluations")
+            self._keep(step.image, step.evaluations, f"after {step.evaluations} of {self.total} {self.unit}s")
         return None
 
     def _keep(self, image: Tensor, evaluations: int, caption: str) -> None:
         height, width = image.shape[-2:]
         small = (resize(image, FRAME) if max(height, width) > FRAME else image).detach().cpu()
-        self.frames.append(Frame(small, evaluations, f"{caption} · {width}×{height} px"))
+        self.frames.append(Frame(small, evaluations, f"{caption} · {width}×{height} px", self.unit))
 
     def _end(self, image: Tensor, spent: int) -> None:
         self.image, self.evaluations = image, spent
-        self._keep(image, spent, f"result, {spent} evaluations" if self.step else "result")
+        self._keep(image, spent, f"result, {spent} {self.unit}s" if self.step else "result")
         self._close()
 
     def _fail(self, error: BaseException) -> None:

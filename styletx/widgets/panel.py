@@ -273,12 +273,12 @@ class Panel(widgets.VBox):
         elif job.step is not None:
             step = job.step
             assert step.size is not None
-            caption = f"evaluation {step.evaluations} of {step.total} · {step.size[1]}×{step.size[0]} px"
+            caption = f"{job.unit} {step.evaluations} of {step.total} · {step.size[1]}×{step.size[0]} px"
             self.picture.value = picture_html(step.image, f"{self.title}, while it forms", caption)
             self._show_state("running")
         if job.step is not None:
             pull = share_bar(job.step.shares) if job.step.shares else ""
-            self.curve.value = loss_curve(job.history, job.total) + pull
+            self.curve.value = loss_curve(job.history, job.total, job.unit) + pull
 
     def _show_state(self, state: str) -> None:
         running = self.running

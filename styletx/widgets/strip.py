@@ -19,6 +19,7 @@ class Frame:
     image: Tensor
     evaluations: int
     caption: str
+    unit: str = "evaluation"
 
 
 def strip(frames: list[Frame], alt: str) -> str:
@@ -41,7 +42,7 @@ def _strip(frames: list[Frame], alt: str, longer: int, quality: int) -> str:
     radios, pictures, film, rules = [], [], [], []
     for k, frame in enumerate(frames):
         moment = "start" if frame.evaluations == 0 else "result" if k == last else str(frame.evaluations)
-        when = {"start": "at the start", "result": "the result"}.get(moment, f"after {moment} evaluations")
+        when = {"start": "at the start", "result": "the result"}.get(moment, f"after {moment} {frame.unit}s")
         chosen = " checked" if k == last else ""
         radios.append(f'<input type="radio" {ours} name="{key}" id="{key}-{k}" aria-label="{when}"{chosen}>')
         source = data_url(frame.image, longer if k == last else longer // 2, quality if k == last else quality - 9)

@@ -1,0 +1,117 @@
+"""A network that learns a style while one watches (lecture 08)."""
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from .. import samples
+from ..encoders import load_encoder
+from ..images import Size, fit_size, resize, size_of
+from ..networks.transform_net import NORMS, UPSAMPLING, TransformNet, save_network
+from ..run import Run, Step
+from ..samples import Source, picture
+from ..training.fit import fit
+from ..training.photos import Photos
+from .arguments import ContentWeight, Photo
+from .gatys import gatys_objective
+from .options import Choice, Number, Picture, checked
+
+
+@checked
+def train_style(
+    content: Photo,
+    style: Annotated[Source, Picture("the picture whose style is learnt")],
+    *,
+    steps: Annotated[int, Number(1, 100_000, step=50, help="steps of the training")] = 600,
+    style_weight: Annotated[float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")] = 20.0,
+    size: Annotated[int, Number(32, 1024, step=32, help="longer side of the photo that is shown")] = 256,
+    width: Annotated[int, Number(1, 64, help="channels of the network's first layer (the paper's: 32)")] = 8,
+    content_weight: ContentWeight = 1.0,
+    rate: Annotated[float, Number(1e-5, 0.1, log=True, help="learning rate")] = 4e-3,
+    batch: Annotated[int, Number(1, 64, help="crops of photos in a step")] = 1,
+    side: Annotated[int, Number(64, 512, step=16, help="of a crop, in pixels")] = 128,
+    norm: Annotated[str, Choice(NORMS, help="what is normalised")] = "instance",
+    upsampling: Annotated[str, Choice(UPSAMPLING, help="the way up")] = "nearest",
+    seed: Annotated[int, Number(0, 2**31 - 1, help="seed of the first weights and of the crops")] = 0,
+    photos: str | Path | Sequence[str | Path] | None = None,
+    out: str | Path | None = None,
+    device: str | torch.device | None = None,
+) -> Run[Tensor]:
+    """Teach a network a style, and show what it makes of `content`; a Run whose `best` is that picture (1, 3, H, W).
+
+    It learns from `photos`: a folder, or names; by default the photographs that are here, with which it will know a
+    style after minutes, but not every photo. `styletx train` is the whole thing, with checkpoints. `out`: a
+    .safetensors file for the network, written whenever it is shown. Strokes have the size that `gatys` gives them at
+    `size`. Raises ValueError (or a subclass) for a bad argument, at once. Source: Johnson, Alahi & Fei-Fei 2016.
+    """
+    photo = picture(content, argument="content")
+    photo = resize(photo, fit_size(*size_of(photo), longer=size))
+    if out is not None and Path(out).suffix != ".safetensors":
+        raise ValueError(f"out: {out}; right would be a .safetensors file")
+    with torch.random.fork_rng(devices=[]):  # a network's first weights come from the global generator
+        torch.manual_seed(seed)
+        network = TransformNet(width, norm, upsampling)
+    objective = gatys_objective(
+        "content", picture(style, argument="style"), content_weight=content_weight, style_weight=style_weight,
+        style_scale=math.sqrt(photo.shape[-2] * photo.shape[-1]) / side,
+    )  # fmt: skip
+    known = photos if photos is not None else samples.names("photo", available=True, showable=True)
+    crops = Photos(known, side, seed)
+    run = fit(
+        network, objective, crops, steps=steps, batch=batch, rate=rate, preview=photo,
+        preview_every=max(1, min(20, steps // 20)), encoder=load_encoder("mini", device=device), seed=seed,
+    )  # fmt: skip
+    named = str(style) if isinstance(style, str | Path) else "a picture"
+    about: dict[str, object] = {"style": named, "steps": steps, "photos": len(crops.paths)}
+    return Run(_Watched(run, network, photo, None if out is None else Path(out).expanduser(), about))
+
+
+@dataclass
+class _Watched:
+    """A training of which a picture is the result: what the network makes, by now, of one photo."""
+
+    training: Run[dict[str, nn.Module]]
+    network: TransformNet
+    photo: Tensor
+    out: Path | None
+    about: dict[str, object]
+    unit: str = "step"
+    halt: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def budget(self) -> list[tuple[Size, int]]:
+        return self.training.schedule
+
+    @property
+    def evaluations(self) -> int:
+        return self.training.evaluations
+
+    @property
+    def device(self) -> torch.device:
+        return self.training.device
+
+    @property
+    @torch.no_grad()
+    def best(self) -> Tensor:
+        made: Tensor = self.network.eval()(self.photo.to(self.device))
+        self.network.train()
+        return made.cpu()
+
+    def steps(self) -> Iterator[Step]:
+        shown = self.best
+        for step in self.training:
+            if step.raw is not None:
+                shown = step.raw
+                if self.out is not None:
+                    save_network(self.network, self.out, self.about | {"step": step.number})
+            yield replace(step, raw=shown, size=size_of(shown))
+            if self.halt.is_set():
+                self.training.stop()
+        if self.out is not None:
+            save_network(self.network, self.out, self.about | {"step": self.evaluations})
