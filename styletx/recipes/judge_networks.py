@@ -1,0 +1,130 @@
+"""How good are the networks that ship? python -m styletx.recipes.judge_networks [--styles NAME ...] [--out FILE]
+
+objective   what the network minimises, of its picture, and of an optimisation from noise after 50, 100 and 200
+            evaluations: how many evaluations is one pass worth? On the Kodak photos at 256 pixels.
+own photo   whose edges does the painted picture have? Among all the photos the nearest must be its own.
+start       how many evaluations `gatys` from the photo and from the network's picture need to reach one value.
+enlarging   a photo at a quarter of its side and back: PSNR of the luminance, and how far it is from the original at a
+            layer that no network was trained at, for bicubic and both networks.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..encoders import Encoder, load_encoder
+from ..evaluation.metrics import nearest_photo
+from ..images import luminance, noise_like, resize, size_of
+from ..losses import content_loss
+from ..methods.gatys import gatys_objective
+from ..methods.stylize import LOSSES, STYLES, enlarger, painter
+from ..objective import Objective
+from ..samples import load
+from ..synthesis import synthesize
+from .judge import PHOTOS
+from .transform import STYLE_WEIGHT
+
+COUNTS = (50, 100, 200)
+JUDGE, LAYER = "vgg19-normalised", "relu2_1"
+
+
+def reached(objective: Objective, encoder: Encoder, start: Tensor, evaluations: int, keep_detail=False) -> list[float]:
+    """The objective at every evaluation of an optimisation at one size, as low as it was until then."""
+    run = synthesize(objective, encoder, start=start, steps=evaluations, levels=1, keep_detail=keep_detail)
+    lowest, found = float("inf"), []
+    for step in run:
+        lowest = min(lowest, step.loss)
+        found += [lowest] * (step.evaluations - len(found))
+    return found
+
+
+def judge_style(style: str, photos: Sequence[str] = PHOTOS, size: int = 256) -> dict:
+    """The network of a style on the photos: objective, an optimisation's beside it, and whose photo it is."""
+    encoder, network, painting = load_encoder("mini", device="cpu"), painter(style, "cpu"), load(style)
+    rows = []
+    for name in photos:
+        photo = resize(load(name), size)
+        objective = gatys_objective(photo, painting, style_weight=STYLE_WEIGHT)
+        bound = objective.at(size_of(photo), encoder)
+        with torch.no_grad():
+            made = network(photo)
+            terms = {term: float(value) for term, value in bound(made).items()}
+        own = sum(terms.values())
+        curve = reached(objective, encoder, noise_like(photo, 0), max(COUNTS))
+        refined = reached(objective, encoder, made, 100)
+        plain = reached(objective, encoder, photo, 100)
+        rows.append({
+            "photo": name, "network": own, "terms": terms, "nearest": nearest_photo(made, PHOTOS),
+            "optimised": {count: curve[count - 1] for count in COUNTS}, "worth": worth(curve, own),
+            "start": {"goal": plain[-1], "evaluations": worth(refined, plain[-1])},
+        })  # fmt: skip
+    return {"rows": rows, "means": {
+        "network": _mean(row["network"] for row in rows), "worth": _mean(row["worth"] for row in rows),
+        "optimised": {count: _mean(row["optimised"][count] for row in rows) for count in COUNTS},
+        "own photo": sum(row["nearest"] == row["photo"] for row in rows),
+        "start": _mean(row["start"]["evaluations"] for row in rows),
+    }}  # fmt: skip
+
+
+def worth(curve: Sequence[float], value: float) -> int:
+    """The number of evaluations after which the curve is as low as the value; its length where it never is."""
+    return next((number for number, lowest in enumerate(curve, 1) if lowest <= value), len(curve))
+
+
+def _mean(values) -> float:
+    values = list(values)
+    return sum(values) / len(values)
+
+
+@torch.no_grad()
+def judge_enlarging(photos: Sequence[str] = PHOTOS, size: int = 256, factor: int = 4) -> dict:
+    """{"bicubic" | "pixel" | "perceptual": {"psnr": dB, "features": relative distance}}, means over the photos."""
+    judge = load_encoder(JUDGE, device="cpu")
+    networks = {loss: enlarger(loss, "cpu") for loss in LOSSES}
+    found: dict[str, list[tuple[float, float]]] = {}
+    for name in photos:
+        photo = resize(load(name), size)
+        height, width = (side // factor for side in size_of(photo))
+        photo = photo[..., : height * factor, : width * factor]
+        small = resize(photo, (height, width)).clamp(0, 1)
+        made = {"bicubic": resize(small, size_of(photo)).clamp(0, 1)}
+        made |= {loss: network(small).clamp(0, 1) for loss, network in networks.items()}
+        seen = judge(photo, LAYER)[LAYER]
+        for way, picture in made.items():
+            far = content_loss(judge(picture, LAYER)[LAYER], seen) / seen.square().mean()
+            found.setdefault(way, []).append((psnr(picture, photo, factor), float(far)))
+    return {
+        way: {"psnr": _mean(p for p, _ in pairs), "features": _mean(f for _, f in pairs)}
+        for way, pairs in found.items()
+    }
+
+
+def psnr(image: Tensor, original: Tensor, border: int = 0) -> float:
+    """10 log₁₀ 1/MSE of the luminance, without `border` pixels at each edge, in dB."""
+    inner = slice(border, -border or None)
+    error = (luminance(image) - luminance(original))[..., inner, inner]
+    return float(-10 * error.square().mean().log10())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m styletx.recipes.judge_networks", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--styles", nargs="*", default=list(STYLES))
+    parser.add_argument("--photos", type=int, default=len(PHOTOS), help="how many of them")
+    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    options = parser.parse_args(arguments)
+    found: dict = {style: judge_style(style, PHOTOS[: options.photos]) for style in options.styles}
+    found["enlarging"] = judge_enlarging()
+    for name, one in found.items():
+        print(name, json.dumps(one.get("means", one), indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
