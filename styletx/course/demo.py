@@ -16,6 +16,7 @@ from ..methods import METHODS
 from ..methods.classics import reinhard
 from ..methods.gatys import gatys, reconstruct_content, reconstruct_style
 from ..methods.inversion import invert
+from ..methods.stylize import LOSSES, STYLES, enlarge, stylize
 from ..segments import cluster
 
 # (photo, painting): the first pair that is there; each has a companion that is always there.
@@ -41,6 +42,9 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     yield "Control: a style for each region, and the photo's own colours", [
         ("content", skies), ("a style for each region", parts), ("only the brightness is painted", kept),
     ]  # fmt: skip
+    yield "A network that paints at once: three paintings that were learnt", [
+        ("content", skies), *((style, stylize(skies, style=style, size=size, device=device)) for style in STYLES),
+    ]  # fmt: skip
     row = [("content", content), ("style", style)]
     row += [(f"{name}, one pass", method(content, style, size=size, device=device)) for name, method in
             (("WCT", METHODS["wct"]), ("AdaIN", METHODS["adain"]))]  # fmt: skip
@@ -54,6 +58,12 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     deep = METHODS["deep-photo"](skies, evening, size=size, device=device).finish()
     yield "Deep photo style transfer: by segments, and locally affine in colour", [
         ("content", skies), ("style", evening), ("Deep Photo", deep),
+    ]  # fmt: skip
+    small = images.resize(skies, max(32, size // 4))
+    yield "A network that enlarges four times", [
+        ("bicubic", images.resize(small, (4 * small.shape[-2], 4 * small.shape[-1]))),
+        *((f"trained with the {loss} loss", enlarge(small, loss=loss, device=device)) for loss in LOSSES[::-1]),
+        ("the original", skies),
     ]  # fmt: skip
     row = [("style", style)]
     for count in (1, 3, 5):

@@ -75,6 +75,60 @@ def number_grids(*arrays: Tensor, titles: Sequence[str], signs: Sequence[str] = 
     return figure
 
 
+def pipeline(photo: Tensor, made: Tensor, painting: Tensor):
+    """The Figure of how a network learns to paint: x → f_W → ŷ, and ŷ beside y_c and y_s in a loss network.
+
+    Photo x = y_c, what the network makes of it, and the painting y_s are pictures (1, 3, H, W). Source: Johnson et al.
+    2016, Fig. 2.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import FancyBboxPatch
+
+    figure, axis = plt.subplots(figsize=(11.5, 5.9))
+    axis.set(xlim=(0, 93), ylim=(-3, 44))
+    axis.set_aspect("equal")
+    axis.axis("off")
+    grey = "#8a949a"
+
+    def put(image: Tensor, left: float, bottom: float, width: float, name: str, colour: str) -> None:
+        height = width * image.shape[-2] / image.shape[-1]
+        axis.imshow(
+            image[0].permute(1, 2, 0).clamp(0, 1), extent=(left, left + width, bottom, bottom + height), zorder=2
+        )
+        axis.text(left + width / 2, bottom + height + 1.1, name, ha="center", color=colour, fontsize=13)
+
+    def box(left: float, bottom: float, width: float, height: float, text: str, colour: str) -> None:
+        shape = FancyBboxPatch(
+            (left, bottom), width, height, boxstyle="round,pad=0,rounding_size=1", fc="white", ec=colour, lw=1.6
+        )
+        axis.add_patch(shape)
+        axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=11)
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+        axis.annotate("", end, start, arrowprops=dict(arrowstyle="-|>", color=colour, lw=1.6, shrinkA=0, shrinkB=0))
+
+    put(photo, 1, 15, 15, "$x$", "black")
+    box(21, 14.5, 13, 11, "transform\nnetwork $f_W$\n(learns)", "black")
+    put(made, 39, 15, 15, r"$\hat{y} = f_W(x)$", "black")
+    put(painting, 39, 29.5, 13, "$y_s$", STYLE)
+    put(photo, 39, 1, 15, "$y_c = x$", CONTENT)
+    box(60, 4, 13, 31, "loss\nnetwork $\\phi$\n(at rest)", grey)
+    box(77, 22.5, 15, 9, "style loss\n" r"$\|G(\hat{y}) - G(y_s)\|^2$", STYLE)
+    box(77, 8, 15, 9, "content loss\n" r"$\|\phi(\hat{y}) - \phi(y_c)\|^2$", CONTENT)
+    arrow((16.5, 20), (20.8, 20), "black")
+    arrow((34.2, 20), (38.6, 20), "black")
+    arrow((54.4, 20), (59.8, 20), "black")
+    arrow((52.4, 33), (59.8, 33), STYLE)
+    arrow((54.4, 6), (59.8, 6), CONTENT)
+    arrow((73.2, 27), (76.8, 27), STYLE)
+    arrow((73.2, 12.5), (76.8, 12.5), CONTENT)
+    axis.plot([85, 85, 27.5, 27.5], [7.8, -2, -2, 12], color=grey, lw=1.4, ls="--")
+    arrow((27.5, 11.9), (27.5, 14.2), grey)
+    axis.text(26.5, 5, "gradient", color=grey, fontsize=10, ha="right", va="center")
+    plt.close(figure)
+    return figure
+
+
 def table(rows: Sequence[Sequence[Any]], header: Sequence[str]):
     """An HTML table: columns of numbers to the right, floats with three significant digits."""
     from IPython.display import HTML

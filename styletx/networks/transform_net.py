@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..checks import check_choice, check_whole
@@ -179,7 +179,7 @@ def save_network(
         raise ValueError(f"path: {path} for a {type(network).__name__}; right would be a .safetensors of {[*KINDS]}")
     told = {"kind": kind, "settings": json.dumps(network.settings), "about": json.dumps(dict(about or {}))}
     fresh = path.with_name(path.name + ".new")
-    save_file(half_state(network), fresh, metadata=told)
+    fresh.write_bytes(save(half_state(network), metadata=told))  # save_file's own would be readable by nobody else
     fresh.replace(path)  # renamed when complete
 
 

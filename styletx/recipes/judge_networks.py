@@ -1,6 +1,6 @@
 """How good are the networks that ship? python -m styletx.recipes.judge_networks [--styles NAME ...] [--out FILE]
 
-objective   what the network minimises, of its picture, and of an optimisation from noise after 50, 100 and 200
+objective   what the network minimises, of its picture, and of an optimisation from noise after 50 and 100
             evaluations: how many evaluations is one pass worth? On the Kodak photos at 256 pixels.
 own photo   whose edges does the painted picture have? Among all the photos the nearest must be its own.
 start       how many evaluations `gatys` from the photo and from the network's picture need to reach one value.
@@ -28,7 +28,8 @@ from ..synthesis import synthesize
 from .judge import PHOTOS
 from .transform import STYLE_WEIGHT
 
-COUNTS = (50, 100, 200)
+COUNTS = (50, 100)  # evaluations that the network is compared with
+REFINED = 60  # evaluations of `gatys` with the same objective, from the photo and from the network's picture
 JUDGE, LAYER = "vgg19-normalised", "relu2_1"
 
 
@@ -39,7 +40,7 @@ def reached(objective: Objective, encoder: Encoder, start: Tensor, evaluations: 
     for step in run:
         lowest = min(lowest, step.loss)
         found += [lowest] * (step.evaluations - len(found))
-    return found
+    return found[:evaluations]
 
 
 def judge_style(style: str, photos: Sequence[str] = PHOTOS, size: int = 256) -> dict:
@@ -55,14 +56,15 @@ def judge_style(style: str, photos: Sequence[str] = PHOTOS, size: int = 256) -> 
             terms = {term: float(value) for term, value in bound(made).items()}
         own = sum(terms.values())
         curve = reached(objective, encoder, noise_like(photo, 0), max(COUNTS))
-        refined = reached(objective, encoder, made, 100)
-        plain = reached(objective, encoder, photo, 100)
+        refined = reached(objective, encoder, made, REFINED)
+        plain = reached(objective, encoder, photo, REFINED)
         rows.append({
             "photo": name, "network": own, "terms": terms, "nearest": nearest_photo(made, PHOTOS),
-            "optimised": {count: curve[count - 1] for count in COUNTS}, "worth": worth(curve, own),
+            "optimised": {count: curve[count - 1] for count in COUNTS}, "worth": worth(curve, own), "curve": curve,
             "start": {"goal": plain[-1], "evaluations": worth(refined, plain[-1])},
         })  # fmt: skip
-    return {"rows": rows, "means": {
+    curves = [row.pop("curve") for row in rows]
+    return {"rows": rows, "curve": [round(_mean(values), 4) for values in zip(*curves, strict=True)], "means": {
         "network": _mean(row["network"] for row in rows), "worth": _mean(row["worth"] for row in rows),
         "optimised": {count: _mean(row["optimised"][count] for row in rows) for count in COUNTS},
         "own photo": sum(row["nearest"] == row["photo"] for row in rows),

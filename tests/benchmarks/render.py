@@ -63,6 +63,15 @@ Decompositions of two covariances in float64, beside singular value decompositio
 transform, covariances included; and a photograph through all five levels of `mini`.
 """
 
+NETWORKS = """\
+## A network that paints
+
+One pass of the style network at the width that ships, with random weights, beside the architecture of
+[PyTorch's own example](https://github.com/pytorch/examples/tree/main/fast_neural_style) at the same width, and in other
+ways of running it. Then with its weights: how long L-BFGS from noise takes to make the same objective as low as one
+pass makes it. A ratio below 1 means that styletx, as it is, is the faster.
+"""
+
 SMOOTHING = """\
 ## The matting Laplacian and smoothing
 
@@ -83,7 +92,8 @@ torch, before a name is used.
 def render(found: dict) -> str:
     """The page as Markdown; a benchmark that has not been run is not mentioned."""
     sections = {"step": (STEP, step), "coarse_to_fine": (COARSE, coarse), "memory": (MEMORY, memory),
-                "losses": (LOSSES, losses), "one_shot": (ONE_SHOT, one_shot), "smoothing": (SMOOTHING, smoothing),
+                "losses": (LOSSES, losses), "one_shot": (ONE_SHOT, one_shot),
+                "networks": (NETWORKS, networks), "smoothing": (SMOOTHING, smoothing),
                 "import_time": (IMPORT, importing)}  # fmt: skip
     parts = [INTRO]
     if any(record["quick"] for record in found.values()):
@@ -255,6 +265,22 @@ def smoothing(result: dict) -> tuple[list[str], str]:
     head = ["affinity", "solver", "first, s", "second, s", "MiB", "difference"]
     tables = [table(["the matrix", "styletx", "pymatting", "ratio"], [[*first, interval(matrix["ratio"])]])]
     return [*tables, table(head, rows)], ""
+
+
+def networks(result: dict) -> tuple[list[str], str]:
+    """A pass in each way, and an optimisation until it is as low."""
+    rows = [
+        [name, seconds(spread), interval(result["ratios"][name]) if name in result["ratios"] else "1"]
+        for name, spread in result["seconds"].items()
+    ]
+    head = [f"width {result['width']}, {result['side']}×{result['side']} px", "a pass", "ratio"]
+    one = result["optimised"]
+    times = one["seconds"] / one["pass"]["median"]
+    said = (
+        f"The objective of one pass ({seconds(one['pass'])}) is {one['goal']:.2f}; L-BFGS from noise is there after "
+        f"{one['evaluations']} evaluations and {one['seconds']:.1f} s, {times:.0f} times as long.\n"
+    )
+    return [table(head, rows), said], ""
 
 
 def importing(result: dict) -> tuple[list[str], str]:
