@@ -134,7 +134,9 @@ def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
 
 def _method(given: argparse.Namespace) -> int:
     method = METHODS[given.command]
-    if given.command == "stylize" and (len(given.content) > 1 or Path(given.content[0]).expanduser().is_dir()):
+    if given.command == "stylize" and (
+        len(given.content) > 1 or Path(given.content[0]).expanduser().is_dir() or not Path(given.output).suffix
+    ):
         return _stylize_many(given, _values(method, given))
     pictures = {name: getattr(given, name) for name in picture_options(method)}
     pictures = {

@@ -9,7 +9,7 @@ from styletx import cli, enlarge, gatys, images, load, resize, stylize
 from styletx.encoders import EncoderError
 from styletx.images import write
 from styletx.methods import record as records
-from styletx.methods.stylize import LOSSES, STYLES, enlarger, network_file, painter, stylize_all
+from styletx.methods.stylize import LOSSES, STYLES, enlarger, in_tiles, network_file, painter, stylize_all
 from styletx.networks.transform_net import SuperResolution, TransformNet, save_network
 
 
@@ -44,8 +44,22 @@ def test_enlarged_by_the_files_factor(sharpening):
     photo = load("coffee", size=40)
     made = enlarge(photo, loss=sharpening, device="cpu")
     height, width = photo.shape[-2:]
-    assert torch.equal(made, resize(photo, (2 * height, 2 * width)).clamp(0, 1))
+    expected = torch.nn.functional.interpolate(photo, (2 * height, 2 * width), mode="bicubic").clamp(0, 1)
+    assert torch.allclose(made, expected, atol=1e-6)
     assert enlarge("coffee", loss=sharpening, size=20, device="cpu").shape[-1] == 40
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "instance"])
+@pytest.mark.parametrize("size", [(70, 90), (25, 130), (24, 24)])
+def test_tiles_are_not_seen(size, norm):
+    """Tile by tile is what the network makes of the whole picture."""
+    torch.manual_seed(0)
+    network = SuperResolution(4, width=4, norm=norm, skip=True).eval()
+    torch.nn.init.normal_(network.steps[-1].filters.weight, std=0.05)
+    photo = resize(load("coffee"), size)
+    with torch.no_grad():
+        whole, tiled = network(photo), in_tiles(network, photo, tile=24)
+    assert tiled.shape == whole.shape and torch.allclose(tiled, whole, atol=1e-5)
 
 
 def test_what_is_no_such_network_is_named(own, sharpening, tmp_path):

@@ -21,6 +21,7 @@ from .options import Choice, Number, checked
 
 STYLES = ("starry-night", "great-wave", "the-scream")
 LOSSES = ("perceptual", "pixel")
+TILE, MARGIN = 256, 20  # pixels of a picture that is enlarged: 4 + 8 + 2 + 1 for the filters, 2 for bicubic
 
 
 @checked
@@ -99,9 +100,9 @@ def enlarge(
 
     "pixel" was trained to have the least squared error, "perceptual" to have the features of the original. What is
     drawn there is likely, not true: nothing can know what a smaller picture has lost. `size` makes the photo smaller
-    first. Raises EncoderError as `stylize` does.
+    first. A large one is worked at in tiles. Raises EncoderError as `stylize` does.
     """
-    return _pass(enlarger(loss, device), picture(content, size or None, argument="content"))
+    return in_tiles(enlarger(loss, device), picture(content, size or None, argument="content"))
 
 
 def painter(style: str | Path, device: str | torch.device | None = None) -> TransformNet:
@@ -131,6 +132,26 @@ def network_file(name: str | Path) -> Path:
             f"{name}: no network of that name; there is {', '.join((*STYLES, *LOSSES))}, or a .safetensors file"
         )
     return path
+
+
+def in_tiles(network: SuperResolution, photo: Tensor, tile: int = TILE) -> Tensor:
+    """What the network makes of a photo, tile by tile, each with a margin as wide as its filters see: the same picture.
+
+    Instance normalisation looks at the whole picture: with it there is one tile.
+    """
+    height, width = photo.shape[-2:]
+    tile = max(height, width) if network.settings["norm"] == "instance" else tile
+    rows = []
+    for top in range(0, height, tile):
+        parts = []
+        for left in range(0, width, tile):
+            above, before = min(top, MARGIN), min(left, MARGIN)
+            part = photo[..., top - above : top + tile + MARGIN, left - before : left + tile + MARGIN]
+            down, across = (network.factor * start for start in (above, before))
+            made = _pass(network, part)[..., down : down + network.factor * tile, across:]
+            parts.append(made[..., : network.factor * min(tile, width - left)])
+        rows.append(torch.cat(parts, -1)[..., : network.factor * min(tile, height - top), :])
+    return torch.cat(rows, -2)
 
 
 def _pass(network: TransformNet | SuperResolution, photo: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from ..checks import check_choice, check_whole
 from ..devices import pick_device
 from ..encoders import EncoderError, half_state, read_weights
-from ..images import resize
 
 NORMS = ("instance", "batch", "none")
 UPSAMPLING = ("nearest", "transposed")
@@ -156,7 +155,7 @@ class SuperResolution(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         made = self.steps(image)
         if self.skip:
-            return (resize(image, (made.shape[-2], made.shape[-1])) + made).clamp(0, 1)
+            return (F.interpolate(image, scale_factor=self.factor, mode="bicubic") + made).clamp(0, 1)
         return 0.5 + 0.5 * torch.tanh(made)
 
 

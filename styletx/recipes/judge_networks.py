@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def reached(objective: Objective, encoder: Encoder, start: Tensor, evaluations: 
 def judge_style(style: str, photos: Sequence[str] = PHOTOS, size: int = 256) -> dict:
     """The network of a style on the photos: objective, an optimisation's beside it, and whose photo it is."""
     encoder, network, painting = load_encoder("mini", device="cpu"), painter(style, "cpu"), load(style)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in photos:
         photo = resize(load(name), size)
         objective = gatys_objective(photo, painting, style_weight=STYLE_WEIGHT)

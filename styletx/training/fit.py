@@ -79,6 +79,10 @@ def train(
     )  # fmt: skip
     if work.checkpoint is not None and work.checkpoint.is_file():
         work.load()
+    # Else one of them would wait for the others for ever.
+    begun = work.machines.any(work.evaluations > 0)
+    if work.machines.any(begun and not work.evaluations):
+        raise ValueError(f"{checkpoint}: not there on every machine; they need one folder in common")
     return Run(work)
 
 
