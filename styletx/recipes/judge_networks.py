@@ -37,7 +37,8 @@ JUDGE, LAYER = "vgg19-normalised", "relu2_1"
 def reached(objective: Objective, encoder: Encoder, start: Tensor, evaluations: int, keep_detail=False) -> list[float]:
     """The objective at every evaluation of an optimisation at one size, as low as it was until then."""
     run = synthesize(objective, encoder, start=start, steps=evaluations, levels=1, keep_detail=keep_detail)
-    lowest, found = float("inf"), []
+    found: list[float] = []
+    lowest = float("inf")
     for step in run:
         lowest = min(lowest, step.loss)
         found += [lowest] * (step.evaluations - len(found))
