@@ -134,9 +134,7 @@ def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
 
 def _method(given: argparse.Namespace) -> int:
     method = METHODS[given.command]
-    if given.command == "stylize" and (
-        len(given.content) > 1 or Path(given.content[0]).expanduser().is_dir() or not Path(given.output).suffix
-    ):
+    if given.command == "stylize" and (len(given.content) > 1 or _folder(given.content[0]) or _folder(given.output)):
         return _stylize_many(given, _values(method, given))
     pictures = {name: getattr(given, name) for name in picture_options(method)}
     pictures = {
@@ -147,6 +145,12 @@ def _method(given: argparse.Namespace) -> int:
     return _make(given.command, pictures, _values(method, given), given.output, given.device, not given.quiet)
 
 
+def _folder(name: str) -> Path | None:
+    """The folder of that name, if it is one, or as an output shall be one; not where a sample has the name."""
+    path = Path(name).expanduser()
+    return path if name not in samples.names() and (path.is_dir() or not (path.exists() or path.suffix)) else None
+
+
 def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
     from tqdm import tqdm
 
@@ -154,21 +158,26 @@ def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
     from .training.photos import picture_files
 
     folder = Path(given.output).expanduser()
-    if folder.exists() and not folder.is_dir() or folder.suffix:
+    if not folder.is_dir() and (folder.exists() or folder.suffix):
         raise ValueError(f"{folder}: for several photos the output is a folder")
-    places = {}  # where each goes: a folder's pictures keep their places in it
+    places: dict[Path, str | Path] = {}  # where each goes: a folder's pictures keep their places in it
+    taken: set[str] = set()  # in one case: some file systems do not tell a.png from A.png
     for source in given.content:
-        root = Path(source).expanduser()
-        found = {file: file.relative_to(root) for file in picture_files(root)} if root.is_dir() else {source: root}
+        root = _folder(source) if Path(source).expanduser().is_dir() else None
+        found = {file: file.relative_to(root) for file in picture_files(root)} if root else {source: Path(source)}
         for photo, place in found.items():
-            place = (place if root.is_dir() else Path(place.name)).with_suffix(".png")
-            while place in places:
+            place = (place if root else Path(place.name)).with_suffix(".png")
+            while str(place).casefold() in taken:
                 place = place.with_stem(place.stem + "-2")
+            taken.add(str(place).casefold())
             places[place] = photo
     names, failed = list(places), 0
-    taken = [place for place in names if (folder / place).exists() and (folder / place).samefile(places[place])]
-    if taken:
-        raise ValueError(f"{folder / taken[0]}: would overwrite a picture it is made from; choose another folder")
+    sources = {Path(photo).expanduser().resolve() for photo in places.values() if photo not in samples.names()}
+    for place in names:
+        if (folder / place).resolve() in sources:
+            raise ValueError(f"{folder / place}: would overwrite a picture it is made from; choose another folder")
+        if (folder / place).exists() and not _ours(folder / place):
+            raise ValueError(f"{folder / place}: is there already, and not made by styletx; choose another folder")
     style, where = values.pop("style"), describe_device(given.device)
     made = stylize_all(places.values(), style=style, size=values["size"], batch=given.batch, device=given.device)
     for number, image in tqdm(made, total=len(names), desc=f"{style} on {where}", disable=given.quiet):
@@ -182,6 +191,14 @@ def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
         images.write(image, output, record=carried)
     print(f"{folder}: {len(names) - failed} pictures" + (f", {failed} photos left out" if failed else ""))
     return BAD_INPUT if failed == len(names) else 0
+
+
+def _ours(path: Path) -> bool:
+    """Is it a picture that styletx has made, so that it can be made again?"""
+    try:
+        return "method" in images.read_record(path)
+    except (ValueError, OSError):
+        return False
 
 
 def _make(

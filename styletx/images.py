@@ -138,9 +138,9 @@ def resize(image: Tensor, size: int | Size) -> Tensor:
     low, high = (limit((1, 2, 3), keepdim=True) for limit in (image.detach().amin, image.detach().amax))
     smaller = (min(height, target[0]), min(width, target[1]))
     if smaller != (height, width):
-        image = _interpolate(image, smaller, mode="bilinear", antialias=True).clamp(low, high)
+        image = interpolate(image, smaller, mode="bilinear", antialias=True).clamp(low, high)
     if (target[0], target[1]) != smaller:
-        image = _interpolate(image, (target[0], target[1]), mode="bicubic").clamp(low, high)
+        image = interpolate(image, (target[0], target[1]), mode="bicubic").clamp(low, high)
     return image
 
 
@@ -351,7 +351,8 @@ def _encode(image: Tensor, format: str, record: dict | None, quality: int = 92) 
     return buffer.getvalue()
 
 
-def _interpolate(image: Tensor, size: Size, **how: Any) -> Tensor:
+def interpolate(image: Tensor, size: Size, **how: Any) -> Tensor:
+    """`F.interpolate` to (height, width), on the CPU where the device lacks the kernel; values may overshoot."""
     try:
         return F.interpolate(image, size=size, align_corners=False, **how)
     except NotImplementedError:  # some devices (MPS, by version) lack an antialiased or bicubic kernel

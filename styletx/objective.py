@@ -70,7 +70,7 @@ class Match:
     choose: str = ""
 
     def __post_init__(self) -> None:
-        if self.choose and (isinstance(self.reference, str) or self.masks or self.mix):
+        if self.choose and (not self.references() or self.masks or self.mix):
             raise ValueError("choose: one of several pictures, without masks and without a mix")
 
     def layer_weights(self) -> dict[str, float]:
@@ -414,16 +414,20 @@ class _Chosen:
         self.chosen: list[int] = []
 
     def take(self, given: Tensor) -> None:
-        """Which reference each picture is compared with; ValueError for one that is not there."""
-        self.chosen = given.tolist()
-        if not all(0 <= k < len(self.parts) for k in self.chosen):
-            raise ValueError(f"batch: {self.entry} is {self.chosen}; there are references 0 … {len(self.parts) - 1}")
+        """Which reference each picture is compared with; ValueError for what is no such choice."""
+        self.chosen = given.tolist() if given.ndim == 1 and not given.is_floating_point() else []
+        if not self.chosen or not all(0 <= k < len(self.parts) for k in self.chosen):
+            right = f"a whole number for each picture; there are references 0 … {len(self.parts) - 1}"
+            raise ValueError(f"batch: {self.entry} is {given.tolist()}; right would be {right}")
 
     def update(self, features: dict[str, Tensor]) -> None:
         raise ValueError(f"loss: {self.name} changes while it is followed; it cannot choose among references")
 
     def __call__(self, features: dict[str, Tensor]) -> Tensor:
-        total = next(iter(features.values())).new_zeros(())
+        first = next(iter(features.values()))
+        if len(self.chosen) != len(first):
+            raise ValueError(f"batch: {self.entry} chooses for {len(self.chosen)} pictures of {len(first)}")
+        total = first.new_zeros(())
         for k in sorted(set(self.chosen)):
             rows = [row for row, one in enumerate(self.chosen) if one == k]
             mine = {layer: features[layer][rows] for layer in self.weights}

@@ -32,8 +32,10 @@ def test_a_row_is_the_mean_over_its_steps(tmp_path):
     assert all(float(row[3]) * 2 == float(row[4]) for row in table[1:])
 
 
-def test_it_goes_on_where_the_training_does(tmp_path):
-    """The checkpoint was of step 5, so what the table has beyond it is dropped, and seconds go on."""
+def test_it_goes_on_where_the_training_does(tmp_path, monkeypatch):
+    """The checkpoint was of step 5, so what the table has beyond it is dropped, and seconds go on: one for each row."""
+    now = iter(range(100, 200))
+    monkeypatch.setattr("styletx.training.log.time.monotonic", lambda: float(next(now)))
     for first, last in ((1, 10), (6, 20)):
         log = Log(tmp_path, every=5)
         for step in steps(first, last):
@@ -41,8 +43,17 @@ def test_it_goes_on_where_the_training_does(tmp_path):
         log.close()
     table = rows(tmp_path / "log.csv")
     assert [row[0] for row in table[1:]] == ["5", "10", "15", "20"]
-    seconds = [float(row[1]) for row in table[1:]]
-    assert seconds == sorted(seconds)
+    assert [float(row[1]) for row in table[1:]] == [1, 2, 3, 4]
+
+
+def test_a_training_that_begins_anew_keeps_the_table_before_it(tmp_path):
+    for _ in range(3):
+        log = Log(tmp_path, every=5)
+        for step in steps(1, 5):
+            log(step)
+        log.close()
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["log-1.csv", "log-2.csv", "log.csv"]
+    assert rows(tmp_path / "log-1.csv")[1][2:] == rows(tmp_path / "log.csv")[1][2:]
 
 
 def test_a_table_of_something_else_is_not_overwritten(tmp_path):

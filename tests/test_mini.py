@@ -146,7 +146,7 @@ def test_the_held_out_are_held_out(tmp_path):
         write(torch.rand(1, 3, 140, 150), tmp_path / f"{name}.png")
     assert set(judge.PAINTINGS) == set(training_photos.HELD_OUT)
     assert len(training_photos.folder_pictures(tmp_path, 192, "test")) == 1
-    with pytest.raises(ValueError, match="no pictures in there"):
+    with pytest.raises(ValueError, match="no such folder"):
         training_photos.folder_pictures(tmp_path / "nothing", 192, "test")
 
 

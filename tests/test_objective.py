@@ -307,14 +307,18 @@ def test_each_picture_of_a_batch_has_the_style_that_it_chose(pictures, mini):
     assert value == pytest.approx(by_hand, rel=1e-5)
     with pytest.raises(ValueError, match='no entry "style"'):
         bound(batch)
-    with pytest.raises(ValueError, match="references 0 … 1"):
-        bound(batch, {"style": torch.tensor([0, 2, 0])})
+    for chosen in (torch.tensor([0, 2, 0]), torch.tensor(1), torch.tensor([0.0, 1.0, 0.0])):
+        with pytest.raises(ValueError, match="references 0 … 1"):
+            bound(batch, {"style": chosen})
+    with pytest.raises(ValueError, match="chooses for 2 pictures of 3"):
+        bound(batch, {"style": torch.tensor([0, 1])})
 
 
 def test_choosing_goes_with_several_pictures_only(pictures):
     photo, style = pictures
-    with pytest.raises(ValueError, match="choose"):
-        Match(gram_loss, "content", LAYERS, choose="style")
+    for reference in ("content", []):
+        with pytest.raises(ValueError, match="choose"):
+            Match(gram_loss, reference, LAYERS, choose="style")
     with pytest.raises(ValueError, match="choose"):
         Match(gram_loss, [photo, style], LAYERS, choose="style", mix=(1, 2))
     two = Match(gram_loss, [photo, style], LAYERS, choose="style")

@@ -131,12 +131,52 @@ def test_a_photo_is_never_painted_over(own, tmp_path, capsys):
     assert "would overwrite" in capsys.readouterr().err and (tmp_path / "a.png").read_bytes() == before
 
 
+def test_other_pictures_are_never_painted_over(own, tmp_path, capsys):
+    """Of two photos with one stem the first one's place is the second photo; and what styletx has made is its own."""
+    for name in ("a.jpg", "a.png"):
+        write(load("china", size=40), tmp_path / name)
+    before = (tmp_path / "a.png").read_bytes()
+    given = ["stylize", str(tmp_path), "--style", own, "--size", "40", "--quiet", "-o"]
+    assert cli.main([*given, str(tmp_path)]) == 2 and (tmp_path / "a.png").read_bytes() == before
+    out = tmp_path / "out.2026"
+    out.mkdir()
+    (tmp_path / "A.png").write_bytes(before)
+    for _ in range(2):  # a second time its own pictures make room
+        assert cli.main([*given[:1], str(tmp_path / "a.png"), str(tmp_path / "A.png"), *given[2:], str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["A-2.png", "a.png"]
+    assert cli.main([*given[:1], str(out), *given[2:], str(out)]) == 2  # also where what goes in is its own
+    assert "would overwrite a picture it is made from" in capsys.readouterr().err
+    (tmp_path / "A.png").unlink()
+    (out / "notes.png").write_bytes(before)
+    write(load("china", size=40), tmp_path / "notes.jpg")
+    assert cli.main([*given[:1], str(tmp_path / "notes.jpg"), *given[2:], str(out)]) == 2
+    assert "not made by styletx" in capsys.readouterr().err and (out / "notes.png").read_bytes() == before
+
+
+def test_bad_sizes_are_named_once_before_the_work(own, capsys):
+    for size, words in (
+        ("100.5", "not a whole number"),
+        ("5000", "outside"),
+        ("0", "outside"),
+        ("nan", "not a number"),
+    ):
+        assert cli.main(["stylize", "china", "coffee", "--style", own, "-o", "nowhere", "--size", size, "--quiet"]) == 2
+        assert len(said := capsys.readouterr().err.splitlines()) == 1 and words in said[0]
+    assert cli.main(["enlarge", "china", "--size", "3", "-o", "out.png", "--quiet"]) == 2
+    assert "needs at least 5" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="size: enlarged it would have 12000×8000 pixels"):
+        enlarge(torch.rand(1, 3, 1, 1).expand(1, 3, 2000, 3000))
+
+
 def test_the_record_knows_the_networks_file(own, tmp_path):
     """Another network under the same name would make another picture: it is noticed."""
     out, network = tmp_path / "out.png", tmp_path / "mine.safetensors"
     shutil.copy(own, network)
     assert cli.main(["stylize", "china", "--style", str(network), "-o", str(out), "--size", "40", "--quiet"]) == 0
     assert records.again(out)[1]["style"] == str(network)
+    for name in ("once.png", "twice.png"):  # what was made again can be made again
+        assert cli.main(["again", str(out), "-o", str(tmp_path / name)]) == 0
+        out = tmp_path / name
     torch.manual_seed(1)
     save_network(TransformNet(width=2, blocks=1), network)
     with pytest.raises(records.RecordError, match="style"):

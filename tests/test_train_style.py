@@ -44,7 +44,8 @@ def test_stopped_it_keeps_its_picture(tmp_path):
 @pytest.mark.parametrize(
     ("given", "word"),
     [({"out": "a.png"}, "safetensors"), ({"photos": []}, "photos"), ({"width": 0}, "width"),
-     ({"norm": "layer"}, "norm"), ({"photos": "nowhere"}, "nowhere")],
+     ({"norm": "layer"}, "norm"), ({"photos": "nowhere"}, "nowhere"),
+     ({"out": "nowhere/a.safetensors"}, "no folder")],
 )  # fmt: skip
 def test_bad_arguments_are_named_at_once(given, word):
     with pytest.raises(ValueError, match=word):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Real
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class Choice:
 
     def takes(self, value: Any) -> bool:
         """Is this one of the values, or a word where any may be right?"""
-        return value in self.values or value in self.also or (self.open and isinstance(value, str))
+        return value in self.values or value in self.also or (self.open and isinstance(value, str | Path))
 
 
 @dataclass(frozen=True)

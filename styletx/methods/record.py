@@ -27,7 +27,7 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
     `stopped`, its evaluations. Raises RecordError for an argument that JSON cannot hold.
     """
     takes = inspect.signature(METHODS[name]).parameters.values()
-    apart = {"device", *picture_options(METHODS[name])}
+    apart = {"device", *picture_options(METHODS[name]), *pictures}
     values = {p.name: p.default for p in takes if p.default is not p.empty} | arguments
     values = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items() if k not in apart}
     for key, value in values.items():

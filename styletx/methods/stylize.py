@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ..checks import check_whole
 from ..encoders import WEIGHTS, EncoderError
-from ..images import Size, fit_size, resize, size_of
+from ..images import MAX_PIXELS, Size, fit_size, resize, size_of
 from ..networks.transform_net import SuperResolution, TransformNet, check_side, load_network
 from ..samples import Source, picture
 from .arguments import LongerSide, Photo
-from .options import Choice, Number, checked
+from .options import Choice, Number, check_options, checked
 
 STYLES = ("starry-night", "great-wave", "the-scream")
 LOSSES = ("perceptual", "pixel")
@@ -30,7 +30,7 @@ def stylize(
     content: Photo,
     *,
     style: Annotated[
-        str, Choice(STYLES, open=True, help="the painting whose network paints, or the file of a network")
+        str | Path, Choice(STYLES, open=True, help="the painting whose network paints, or the file of a network")
     ] = "starry-night",
     size: LongerSide = 512,
     device: str | torch.device | None = None,
@@ -50,7 +50,7 @@ def stylize(
 def stylize_all(
     photos: Iterable[Source],
     *,
-    style: str = "starry-night",
+    style: str | Path = "starry-night",
     size: int = 512,
     batch: int = 4,
     device: str | torch.device | None = None,
@@ -60,6 +60,7 @@ def stylize_all(
     They come as they are ready, not in order. For a photo that cannot be read, or is too small, it is the error.
     """
     check_whole("batch", batch, 1)
+    check_options(stylize, {"style": style, "size": size})
     network = painter(style, device)
     waiting: dict[Size, list[tuple[int, Tensor]]] = {}
 
@@ -79,6 +80,8 @@ def stylize_all(
         group.append((number, photo))
         if len(group) == batch:
             yield from painted(waiting.pop(size_of(photo)))
+        elif sum(map(len, waiting.values())) >= 4 * batch:  # many sizes: they must not all wait in memory
+            yield from painted(waiting.pop(max(waiting, key=lambda one: len(waiting[one]))))
     for group in waiting.values():
         yield from painted(group)
 
@@ -89,7 +92,8 @@ def enlarge(
     content: Photo,
     *,
     loss: Annotated[
-        str, Choice(LOSSES, open=True, help="what the network that enlarges was trained with, or a network's file")
+        str | Path,
+        Choice(LOSSES, open=True, help="what the network that enlarges was trained with, or a network's file"),
     ] = "perceptual",
     size: Annotated[
         int, Number(0, 4096, step=32, help="longer side that the photo is made smaller to before; 0: as it is")
@@ -100,9 +104,14 @@ def enlarge(
 
     "pixel" was trained to have the least squared error, "perceptual" to have the features of the original. What is
     drawn there is likely, not true: nothing can know what a smaller picture has lost. `size` makes the photo smaller
-    first. A large one is worked at in tiles. Raises EncoderError as `stylize` does.
+    first. A large one is worked at in tiles. Raises EncoderError as `stylize` does, and ValueError for a photo that is
+    too small, or so large that its enlargement could not be read again.
     """
-    return in_tiles(enlarger(loss, device), picture(content, size or None, argument="content"))
+    network, photo = enlarger(loss, device), picture(content, size or None, argument="content")
+    height, width = (network.factor * side for side in size_of(photo))
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"size: enlarged it would have {width}×{height} pixels; make the photo smaller before")
+    return in_tiles(network, photo)
 
 
 def painter(style: str | Path, device: str | torch.device | None = None) -> TransformNet:

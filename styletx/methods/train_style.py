@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .. import samples
 from ..encoders import load_encoder
-from ..images import Size, fit_size, resize, size_of
+from ..images import Size, check_place, fit_size, resize, size_of
 from ..networks.transform_net import NORMS, UPSAMPLING, TransformNet, save_network
 from ..run import Run, Step
 from ..samples import Source, picture
@@ -52,10 +52,13 @@ def train_style(
     """
     photo = picture(content, argument="content")
     photo = resize(photo, fit_size(*size_of(photo), longer=size))
-    if out is not None and Path(out).suffix != ".safetensors":
-        raise ValueError(f"out: {out}; right would be a .safetensors file")
-    with torch.random.fork_rng(devices=[]):  # a network's first weights come from the global generator
-        torch.manual_seed(seed)
+    if out is not None:
+        out = Path(out).expanduser()
+        if out.suffix != ".safetensors":
+            raise ValueError(f"out: {out}; right would be a .safetensors file")
+        check_place(out)
+    with torch.random.fork_rng(devices=[]):  # a network's first weights come from the CPU's global generator
+        torch.default_generator.manual_seed(seed)
         network = TransformNet(width, norm, upsampling)
     objective = gatys_objective(
         "content", picture(style, argument="style"), content_weight=content_weight, style_weight=style_weight,
@@ -69,7 +72,7 @@ def train_style(
     )  # fmt: skip
     named = str(style) if isinstance(style, str | Path) else "a picture"
     about: dict[str, object] = {"style": named, "steps": steps, "photos": len(crops.paths)}
-    return Run(_Watched(run, network, photo, None if out is None else Path(out).expanduser(), about))
+    return Run(_Watched(run, network, photo, out, about))
 
 
 @dataclass

@@ -34,10 +34,14 @@ def export_onnx(network: TransformNet | SuperResolution, path: str | Path, side:
     step = DOWN if isinstance(network, TransformNet) else 1
     shape = {2: step * torch.export.Dim("h", min=4, max=1024), 3: step * torch.export.Dim("w", min=4, max=1024)}
     example = torch.zeros(1, 3, side, side + 2 * step, device=next(network.parameters()).device)
-    program = torch.onnx.export(
-        _Clamped(network).eval(), (example,), input_names=["image"], output_names=["picture"],
-        dynamic_shapes={"image": shape}, dynamo=True, verbose=False,
-    )  # fmt: skip
+    try:
+        program = torch.onnx.export(
+            _Clamped(network).eval(), (example,), input_names=["image"], output_names=["picture"],
+            dynamic_shapes={"image": shape}, dynamo=True, verbose=False,
+        )  # fmt: skip
+    except (TypeError, RuntimeError) as error:  # TypeError: before PyTorch 2.5
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"output: PyTorch {torch.__version__} cannot export it ({reason})") from error
     assert program is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     program.save(path)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..checks import check_choice, check_whole
 from ..devices import pick_device
 from ..encoders import EncoderError, half_state, read_weights
+from ..images import interpolate
 
 NORMS = ("instance", "batch", "none")
 UPSAMPLING = ("nearest", "transposed")
@@ -111,11 +112,11 @@ class TransformNet(nn.Module):
         return made[..., :height, :width]
 
 
-def check_side(name: str, image: Tensor) -> None:
-    """ValueError for a picture that is too small for a `TransformNet`, whose inner layers mirror their borders."""
+def check_side(name: str, image: Tensor, least: int = 2 * DOWN) -> None:
+    """ValueError for a picture that is too small for a network (a `TransformNet`) whose layers mirror their borders."""
     height, width = image.shape[-2:]
-    if min(height, width) < 2 * DOWN:
-        raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {2 * DOWN}")
+    if min(height, width) < least:
+        raise ValueError(f"{name}: {width}×{height} pixels are too few; each side needs at least {least}")
 
 
 class SuperResolution(nn.Module):
@@ -153,9 +154,10 @@ class SuperResolution(nn.Module):
                 nn.init.zeros_(last.filters.bias)
 
     def forward(self, image: Tensor) -> Tensor:
+        check_side("image", image, 5)
         made = self.steps(image)
         if self.skip:
-            return (F.interpolate(image, scale_factor=self.factor, mode="bicubic") + made).clamp(0, 1)
+            return (interpolate(image, (made.shape[-2], made.shape[-1]), mode="bicubic") + made).clamp(0, 1)
         return 0.5 + 0.5 * torch.tanh(made)
 
 

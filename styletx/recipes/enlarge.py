@@ -8,6 +8,7 @@ import argparse
 
 from torch import Tensor
 
+from ..checks import check_whole
 from ..images import resize, size_of
 from ..losses import content_loss
 from ..methods.stylize import LOSSES
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-skip", action="store_true", help="without the bicubic enlargement, as the paper has it")
     add_training(parser, side=96, batch=8, steps=2500, rate=2e-3, every="nine minutes on two cores")
     options = parser.parse_args(arguments)
+    check_whole("factor", options.factor, 2)
     if options.side % options.factor:
         parser.error(f"--side {options.side} is no multiple of {options.factor}")
     pixels = options.loss == "pixel"

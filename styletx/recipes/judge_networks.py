@@ -4,8 +4,9 @@ objective   what the network minimises, of its picture, and of an optimisation f
             evaluations: how many evaluations is one pass worth? On the Kodak photos at 256 pixels.
 own photo   whose edges does the painted picture have? Among all the photos the nearest must be its own.
 start       how many evaluations `gatys` from the photo and from the network's picture need to reach one value.
-enlarging   a photo at a quarter of its side and back: PSNR of the luminance, and how far it is from the original at a
-            layer that no network was trained at, for bicubic and both networks.
+enlarging   a photo at a quarter of its side and back: PSNR of the luminance, and how far it is from the original at
+            VGG-19's relu2_1, for bicubic and both networks. (None was trained with VGG-19; `mini`, with which the one
+            for the perceptual loss was, had it for its teacher.)
 """
 
 import argparse
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args(arguments)
     found: dict = {style: judge_style(style, PHOTOS[: options.photos]) for style in options.styles}
-    found["enlarging"] = judge_enlarging()
+    found["enlarging"] = judge_enlarging(PHOTOS[: options.photos])
     for name, one in found.items():
         print(name, json.dumps(one.get("means", one), indent=1))
     if options.out:

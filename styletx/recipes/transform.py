@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from .. import samples
+from ..checks import check_whole
 from ..devices import describe_device
 from ..encoders import load_encoder
-from ..images import fit_size, resize, size_of, write
+from ..images import check_place, fit_size, resize, size_of, write
 from ..methods.gatys import gatys_objective
 from ..networks.transform_net import NORMS, UPSAMPLING, SuperResolution, TransformNet, save_network
 from ..objective import Objective
@@ -75,27 +76,38 @@ def learn(
 
     told: what the file and the checkpoint say of it, beside these options.
     """
-    if options.out.suffix != ".safetensors":
-        raise ValueError(f"out: {options.out}; right would be a .safetensors file")
+    out = options.out.expanduser()
+    checkpoint = (options.checkpoint or out.with_suffix(".checkpoint.pt")).expanduser()
+    if out.suffix != ".safetensors":
+        raise ValueError(f"out: {out}; right would be a .safetensors file")
+    for path in (out, checkpoint):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_place(path)
     where = machines()
-    checkpoint = options.checkpoint or options.out.with_suffix(".checkpoint.pt")
+    if where.device is not None and options.device:
+        raise ValueError("device: accelerate launch decides it; leave it out")
     preview = samples.picture(options.preview, argument="preview")
     preview = resize(preview, fit_size(*size_of(preview), longer=384))
     torch.manual_seed(options.seed)
     network = make()
-    photos = Photos(options.photos or default_photos(), options.side, options.seed)
+    folder = options.photos
+    if folder is None:
+        if where.number == 0:
+            default_photos()  # fetched by one of them
+        where.any(False)  # for which the others wait
+        folder = default_photos()
+    photos = Photos(folder, options.side, options.seed)
     own = ("encoder", "side", "batch", "steps", "optimizer", "rate", "seed")
     about = told | {name: getattr(options, name) for name in own} | {"photos": len(photos.paths)}
     encoder = load_encoder(options.encoder, device=where.device or options.device)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     log = Log(options.log) if options.log and where.number == 0 else None
 
     def each(step: Step) -> None:
         if log is not None:
             log(step)
         if step.raw is not None and where.number == 0:
-            save_network(network, options.out, about | {"step": step.number})
-            write(step.image, checkpoint.with_suffix(".jpg"))
+            save_network(network, out, about | {"step": step.number})
+            write(step.image, out.with_suffix(".preview.jpg"))
 
     run = fit(
         network, objective, photos, steps=options.steps, batch=options.batch, rate=options.rate, encoder=encoder,
@@ -104,14 +116,16 @@ def learn(
         identity={key: value for key, value in about.items() if key != "steps"} | network.settings,
     )  # fmt: skip
     if where.number == 0:
-        print(f"{options.out.stem} on {describe_device(encoder.device)}, step {run.evaluations} of {run.total}")
-    run.finish(each=each, name=options.out.stem, progress=where.number == 0)
-    if log is not None:
-        log.close()
+        print(f"{out.stem} on {describe_device(encoder.device)}, step {run.evaluations} of {run.total}")
+    try:
+        run.finish(each=each, name=out.stem, progress=where.number == 0)
+    finally:
+        if log is not None:
+            log.close()
+        where.close()
     if where.number == 0:
-        save_network(network, options.out, about | {"step": run.evaluations})  # also where the checkpoint was the last
-        print(options.out)
-    where.close()
+        save_network(network, out, about | {"step": run.evaluations})  # also where the checkpoint was the last
+        print(f"{out}" + (f", stopped after step {run.evaluations} of {run.total}" if run.stopped else ""))
     return 0
 
 
@@ -127,6 +141,8 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
     parser.add_argument("--upsampling", default="nearest", choices=UPSAMPLING, help="the paper's: transposed")
     add_training(parser, side=176, batch=2, steps=6000, rate=4e-3, every="twenty minutes on two cores")
     options = parser.parse_args(arguments)
+    check_whole("side", options.side, 16)
+    check_whole("size", options.size, 32)
     told = {key: getattr(options, key) for key in ("style", "content_weight", "style_weight", "size")}
     # At 3:2, a photo of that longer side has 2/3·size² pixels; a crop has side².
     scale = options.size * math.sqrt(2 / 3) / options.side

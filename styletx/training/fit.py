@@ -200,7 +200,8 @@ class _Training:
 
     def parts(self) -> dict[str, Stateful]:
         """All that a training has to remember, beside the generator."""
-        return {**self.modules, "optimiser": self.optimiser, **self.keep}
+        scaled = {"machines": self.machines} if self.machines.state_dict() else {}
+        return {**self.modules, "optimiser": self.optimiser, **scaled, **self.keep}
 
     def load(self) -> None:
         assert self.checkpoint is not None
@@ -223,8 +224,11 @@ class _Training:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         state = {name: part.state_dict() for name, part in self.parts().items()}
         fresh = self.checkpoint.with_name(self.checkpoint.name + ".new")  # renamed when complete: a cut leaves the old
-        torch.save({"parts": state, "generator": self.generator.get_state(), "number": self.evaluations,
-                    "identity": self.identity}, fresh)  # fmt: skip
+        told = {"generator": self.generator.get_state(), "number": self.evaluations, "identity": self.identity}
+        try:
+            torch.save({"parts": state, **told}, fresh)
+        except RuntimeError as error:  # torch's word for a place that cannot be written to, or is full
+            raise OSError(f"{self.checkpoint}: cannot be written ({str(error).splitlines()[0]})") from None
         fresh.replace(self.checkpoint)
 
     def steps(self) -> Iterator[Step]:

@@ -1,6 +1,7 @@
 """What a training writes down: a table for spreadsheets, and events for TensorBoard."""
 
 import csv
+import itertools
 import time
 from pathlib import Path
 
@@ -14,14 +15,15 @@ class Log:
 
     A row is step, seconds, loss and each term; every so many steps (`every`) the mean over them, and what is left at
     the end by `close`. A training that goes on goes on in its table: rows behind the step where it takes up are
-    dropped. Previews go to TensorBoard as pictures. Raises ValueError for a table of other terms.
+    dropped; the table of one that begins anew is kept as log-1.csv. Previews go to TensorBoard as pictures. Raises
+    ValueError for a table of other terms.
     """
 
     def __init__(self, folder: str | Path, every: int = 10):
         self.folder, self.every = Path(folder).expanduser(), every
         self.path = self.folder / "log.csv"
         self._seen: list[Step] = []
-        self._begun, self._events = time.monotonic(), _events(self.folder)
+        self._begun, self._events = time.monotonic(), None
         self._names: list[str] | None = None
 
     def __call__(self, step: Step) -> None:
@@ -48,9 +50,14 @@ class Log:
                 rows = [row for row in csv.reader(file) if row]
             if rows and rows[0] != header:
                 raise ValueError(f"{self.path}: a table of {', '.join(rows[0])}; this training has {', '.join(header)}")
+        if rows and step.number == 1:
+            earlier = (self.folder / f"log-{k}.csv" for k in itertools.count(1))
+            self.path.rename(next(path for path in earlier if not path.exists()))
+            rows = []
         kept = [row for row in rows[1:] if int(row[0]) < step.number]
         self._begun -= float(kept[-1][1]) if kept else 0.0
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._events = _events(self.folder, step.number)
         with self.path.open("w", newline="") as file:
             csv.writer(file).writerows([header, *kept])
 
@@ -69,9 +76,9 @@ class Log:
         self._seen = []
 
 
-def _events(folder: Path):  # type: ignore[no-untyped-def]  # tensorboard's own writer, where there is one
+def _events(folder: Path, first: int):  # type: ignore[no-untyped-def]  # tensorboard's own writer, where there is one
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=first)

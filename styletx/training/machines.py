@@ -3,13 +3,13 @@
     accelerate launch --num_processes 4 -m styletx.recipes.transform --photos DIR --style NAME --out FILE
 
 Each process makes its part of every batch, and all of them step with the mean gradient: what is learnt is what one
-process with the whole batch would learn, to rounding.
+process with the whole batch would learn, to rounding, unless the network normalises over the batch.
 """
 
 import math
 import os
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,11 @@ class Machines(Protocol):
 
     def step(self, optimiser: torch.optim.Optimizer) -> None: ...
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a training must remember of them; nothing, where nothing is scaled."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -73,6 +78,12 @@ class Alone:
     def step(self, optimiser: torch.optim.Optimizer) -> None:
         optimiser.step()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        return None
+
     def close(self) -> None:
         return None
 
@@ -81,8 +92,10 @@ class Accelerated:
     """Processes that `accelerate launch` (or torchrun) started; mixed precision as it was told."""
 
     def __init__(self, mixed_precision: str | None = None, cpu: bool = False):
-        from accelerate import Accelerator
-
+        try:
+            from accelerate import Accelerator
+        except ImportError:
+            raise ValueError('accelerate: for several processes, pip install "styletx-course[train]"') from None
         self._accelerator = Accelerator(mixed_precision=mixed_precision, cpu=cpu)
         self.number, self.count = self._accelerator.process_index, self._accelerator.num_processes
         self.device: torch.device | None = self._accelerator.device
@@ -124,11 +137,18 @@ class Accelerated:
             scaler.step(optimiser)
             scaler.update()
 
+    def state_dict(self) -> dict[str, Any]:
+        scaler = self._accelerator.scaler
+        return {} if scaler is None else dict(scaler.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._accelerator.scaler.load_state_dict(state)
+
     def close(self) -> None:
         self._accelerator.end_training()
 
 
 def machines() -> Machines:
     """`Accelerated` in a process that `accelerate launch` or torchrun has started, else `Alone`."""
-    launched = any(name in os.environ for name in ("ACCELERATE_MIXED_PRECISION", "WORLD_SIZE"))
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ or int(os.environ.get("WORLD_SIZE", 1)) > 1
     return Accelerated() if launched else Alone()

@@ -24,6 +24,8 @@ HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "et
 def picture_files(folder: str | Path) -> list[Path]:
     """The picture files below a folder, in one order on every system; ValueError for a folder without any."""
     folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder")
     found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
     if not found:
         raise ValueError(f"{folder}: no pictures in there ({', '.join(SUFFIXES)})")
@@ -118,6 +120,9 @@ class Photos(Dataset[tuple[Tensor, str]]):
         self.paths = picture_files(folder) if isinstance(folder, str | Path) else list(folder)
         if not self.paths:
             raise ValueError("photos: none are named")
+        for path in self.paths:
+            if str(path) not in samples.names() and not Path(path).expanduser().exists():
+                raise ValueError(f"photos: {path} is neither a picture's name nor a file")
         self.side, self.seed = side, seed
 
     def __getitem__(self, number: int) -> tuple[Tensor, str]:
