@@ -201,6 +201,14 @@ def test_the_enlarging_recipe_trains(folder, tmp_path):
         with torch.no_grad():
             bicubic = torch.nn.functional.interpolate(small, scale_factor=4, mode="bicubic")
             assert torch.allclose(network(small), bicubic.clamp(0, 1), atol=1e-3)
+    begun = ["--begin", str(tmp_path / "pixel.safetensors"), "--out", str(tmp_path / "on.safetensors"), "--steps", "1"]
+    main(["--photos", str(folder), "--side", "32", "--batch", "1", "--rate", "1e-9", *begun])
+    one, other = (load_network(tmp_path / f"{name}.safetensors", "cpu") for name in ("pixel", "on"))
+    assert one.settings == other.settings
+    for name, value in one.state_dict().items():
+        assert torch.allclose(value, other.state_dict()[name], atol=1e-4)
+    with pytest.raises(ValueError, match="enlarges by 4, not by 2"):
+        main(["--photos", str(folder), "--factor", "2", *begun])
     with pytest.raises(SystemExit):
         main(["--photos", str(folder), "--side", "30", "--out", str(tmp_path / "x.safetensors")])
 
