@@ -6,7 +6,7 @@ from styletx import samples
 from styletx.methods.stylize import LOSSES, STYLES
 from styletx.recipes.judge_networks import judge_enlarging, judge_style, psnr, worth
 
-PHOTOS = ("kodak-07", "kodak-15", "kodak-21")
+PHOTOS = ("kodak-15", "kodak-21")
 pytestmark = pytest.mark.slow
 there = pytest.mark.skipif(
     not all(samples.available(name) for name in (*PHOTOS, *STYLES)), reason="the photographs and paintings are not here"
