@@ -64,7 +64,10 @@ def exported(network: TransformNet):
 
     with tempfile.TemporaryDirectory() as folder:
         path = export_onnx(network, Path(folder) / "net.onnx")
-        return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        # Else its threads wait for more work at full speed, and whatever is measured next has half a machine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def example_network(width: int) -> nn.Module:
