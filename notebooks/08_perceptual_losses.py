@@ -331,7 +331,7 @@ print({style: round(spent) for style, spent in needed.items()})
 # ## Watch it learn
 #
 # The whole training is a loop over crops of photographs: make $\hat y = f_W(x)$, compare, step. `train_style` shows every few
-# steps what the network makes of one photo. In the 120 steps of this page it finds colours and large patterns; strokes come
+# steps what the network makes of one photo. In the 160 steps of this page it finds colours and large patterns; strokes come
 # within a thousand, a few minutes on two cores: set *steps*, and run it. With the photographs that come with the package it
 # learns a style, but has seen few photos; `out=` keeps the network in a file, for `stylize(photo, style="mine.safetensors")`.
 
@@ -339,7 +339,9 @@ print({style: round(spent) for style, spent in needed.items()})
 from styletx.widgets import Panel
 
 main = ("steps", "style_weight", "rate", "width")
-panel = Panel(train_style, content="china", style="stained-glass", steps=120, size=224, rate=8e-3, main=main)  # fmt: skip
+panel = Panel(
+    train_style, content="china", style="waves", steps=160, size=224, main=main
+)
 panel.run()
 panel
 
