@@ -134,8 +134,10 @@ def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
 
 def _method(given: argparse.Namespace) -> int:
     method = METHODS[given.command]
-    if given.command == "stylize" and (len(given.content) > 1 or _folder(given.content[0]) or _folder(given.output)):
-        return _stylize_many(given, _values(method, given))
+    if given.command == "stylize":
+        output = Path(given.output).expanduser()
+        if len(given.content) > 1 or _is_folder(given.content[0]) or output.is_dir() or not output.suffix:
+            return _stylize_many(given, _values(method, given))
     pictures = {name: getattr(given, name) for name in picture_options(method)}
     pictures = {
         name: value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -145,10 +147,9 @@ def _method(given: argparse.Namespace) -> int:
     return _make(given.command, pictures, _values(method, given), given.output, given.device, not given.quiet)
 
 
-def _folder(name: str) -> Path | None:
-    """The folder of that name, if it is one, or as an output shall be one; not where a sample has the name."""
-    path = Path(name).expanduser()
-    return path if name not in samples.names() and (path.is_dir() or not (path.exists() or path.suffix)) else None
+def _is_folder(name: str) -> bool:
+    """Is it a folder? Not where a sample has the name: that goes first everywhere."""
+    return name not in samples.names() and Path(name).expanduser().is_dir()
 
 
 def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
@@ -163,7 +164,7 @@ def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
     places: dict[Path, str | Path] = {}  # where each goes: a folder's pictures keep their places in it
     taken: set[str] = set()  # in one case: some file systems do not tell a.png from A.png
     for source in given.content:
-        root = _folder(source) if Path(source).expanduser().is_dir() else None
+        root = Path(source).expanduser() if _is_folder(source) else None
         found = {file: file.relative_to(root) for file in picture_files(root)} if root else {source: Path(source)}
         for photo, place in found.items():
             place = (place if root else Path(place.name)).with_suffix(".png")

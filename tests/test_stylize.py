@@ -116,6 +116,13 @@ def test_a_folder_from_the_shell(own, tmp_path, capsys):
     assert cli.main(["stylize", str(tmp_path / "empty"), "-o", str(out)]) == 2
 
 
+def test_a_misspelt_photo_is_named_and_one_photo_may_go_into_a_folder(own, tmp_path, capsys):
+    given = ["stylize", "chinna", "--style", own, "-o", str(tmp_path / "out.png"), "--size", "40", "--quiet"]
+    assert cli.main(given) == 2 and "chinna: neither a picture's name nor a file" in capsys.readouterr().err
+    given[1], given[5] = "china", str(tmp_path / "out")
+    assert cli.main(given) == 0 and (tmp_path / "out" / "china.png").is_file()
+
+
 def test_pictures_of_one_name_do_not_overwrite_each_other(own, tmp_path):
     write(load("china", size=40), tmp_path / "china.jpg")
     out = tmp_path / "out"

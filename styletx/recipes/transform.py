@@ -34,10 +34,10 @@ STYLE_WEIGHT = 20.0  # 50, `gatys`' own, leaves too little of the photo
 OPTIMIZERS = ("adam", "soap")
 
 
-def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
-    """Adam as Johnson et al. have it, or SOAP, which also turns the gradient into its own eigenvectors."""
+def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer] | None:
+    """None for Adam, which is `fit`'s own; or SOAP, which also turns the gradient into its own eigenvectors."""
     if name == "adam":
-        return partial(torch.optim.Adam, betas=(0.9, 0.99))
+        return None
     try:
         from pytorch_optimizer import SOAP
     except ImportError:
