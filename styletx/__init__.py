@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .methods.photo_wct import photo_wct
     from .methods.smoothing import smooth
     from .methods.stylize import enlarge, stylize
+    from .methods.textures import texture, train_texture
     from .methods.train_style import train_style
     from .methods.wct import adain, wct
     from .objective import Energy, Match, Objective
@@ -35,6 +36,7 @@ _FROM = {
     "methods.photo_wct": ("photo_wct",),
     "methods.smoothing": ("smooth",),
     "methods.stylize": ("enlarge", "stylize"),
+    "methods.textures": ("texture", "train_texture"),
     "methods.train_style": ("train_style",),
     "methods.wct": ("adain", "wct"),
     "objective": ("Energy", "Match", "Objective"),

@@ -245,7 +245,7 @@ def _train(given: argparse.Namespace) -> int:
 def _export(given: argparse.Namespace) -> int:
     from .methods.stylize import network_file
     from .networks.export import export_onnx
-    from .networks.transform_net import load_network
+    from .networks.files import load_network
 
     output = Path(given.output).expanduser()
     images.check_place(output)

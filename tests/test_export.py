@@ -6,7 +6,8 @@ import torch
 
 from styletx import cli, load
 from styletx.networks.export import export_onnx
-from styletx.networks.transform_net import SuperResolution, TransformNet, save_network
+from styletx.networks.files import save_network
+from styletx.networks.transform_net import SuperResolution, TransformNet
 
 runtime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -40,7 +41,7 @@ def test_from_the_shell(tmp_path, capsys):
     assert runtime.InferenceSession(str(tmp_path / "own.onnx")).get_inputs()[0].name == "image"
     for given, words in (
         ([str(path), "-o", str(tmp_path / "own.png")], "right would be a .onnx file"),
-        (["monet", "-o", str(tmp_path / "x.onnx")], "no network of that name"),
+        (["monet", "-o", str(tmp_path / "x.onnx")], "'monet' is not known"),
         ([str(path), "-o", str(tmp_path / "nowhere" / "x.onnx")], "no folder"),
     ):
         capsys.readouterr()

@@ -153,7 +153,7 @@ def test_a_network_may_see_another_picture_than_it_is_compared_with(folder):
 
 
 def test_the_recipe_trains_saves_and_goes_on(folder, tmp_path, capsys):
-    from styletx.networks.transform_net import load_network
+    from styletx.networks.files import load_network
     from styletx.recipes.transform import main
 
     out = tmp_path / "waves.safetensors"
@@ -176,7 +176,8 @@ def test_the_recipe_trains_saves_and_goes_on(folder, tmp_path, capsys):
 
 def test_the_enlarging_recipe_trains(folder, tmp_path):
     """From a quarter of the side back to the whole: with a skip and no steps to speak of, it is bicubic."""
-    from styletx.networks.transform_net import SuperResolution, load_network
+    from styletx.networks.files import load_network
+    from styletx.networks.transform_net import SuperResolution
     from styletx.recipes.enlarge import main
 
     for loss in ("pixel", "perceptual"):

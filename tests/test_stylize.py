@@ -10,7 +10,8 @@ from styletx.encoders import EncoderError
 from styletx.images import write
 from styletx.methods import record as records
 from styletx.methods.stylize import LOSSES, STYLES, enlarger, in_tiles, network_file, painter, stylize_all
-from styletx.networks.transform_net import SuperResolution, TransformNet, save_network
+from styletx.networks.files import save_network
+from styletx.networks.transform_net import SuperResolution, TransformNet
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +66,14 @@ def test_tiles_are_not_seen(size, norm):
 def test_what_is_no_such_network_is_named(own, sharpening, tmp_path):
     (tmp_path / "torn.safetensors").write_bytes(b"not weights")
     for style, words in (
-        ("monet", "no network of that name; there is starry-night"),
+        ("monet", "style: 'monet' is not known; there is starry-night, great-wave, the-scream, or a"),
         (str(tmp_path / "none.safetensors"), "there is no file"),
         (str(tmp_path / "torn.safetensors"), "torn.safetensors"),
-        (sharpening, "enlarges, not one that paints"),
+        (sharpening, "not a network that paints"),
     ):
         with pytest.raises(EncoderError, match=words):
             stylize("china", style=style, size=64)
-    with pytest.raises(EncoderError, match="paints, not one that enlarges"):
+    with pytest.raises(EncoderError, match="not a network that enlarges"):
         enlarge("china", loss=own)
     for number, error in stylize_all([torch.rand(1, 3, 3, 300)], style=own, size=64):
         assert number == 0 and "content: 64×1 pixels are too few" in str(error)

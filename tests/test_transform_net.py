@@ -5,16 +5,8 @@ import torch
 from torch import nn
 
 from styletx import load, resize
-from styletx.networks.transform_net import (
-    NORMS,
-    UPSAMPLING,
-    Convolution,
-    Residual,
-    SuperResolution,
-    TransformNet,
-    load_network,
-    save_network,
-)
+from styletx.networks.files import load_network, save_network
+from styletx.networks.transform_net import NORMS, UPSAMPLING, Convolution, Residual, SuperResolution, TransformNet
 
 
 def count(module):

@@ -17,6 +17,7 @@ from ..methods.classics import reinhard
 from ..methods.gatys import gatys, reconstruct_content, reconstruct_style
 from ..methods.inversion import invert
 from ..methods.stylize import LOSSES, STYLES, enlarge, stylize
+from ..methods.textures import TEXTURES, texture
 from ..segments import cluster
 
 # (photo, painting): the first pair that is there; each has a companion that is always there.
@@ -44,6 +45,9 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
     ]  # fmt: skip
     yield "A network that paints at once: three paintings that were learnt", [
         ("content", skies), *((style, stylize(skies, style=style, size=size, device=device)) for style in STYLES),
+    ]  # fmt: skip
+    yield "A texture network: noise in, a texture of any size out", [
+        (name, texture(texture=name, size=size, device=device)) for name in TEXTURES
     ]  # fmt: skip
     row = [("content", content), ("style", style)]
     row += [(f"{name}, one pass", method(content, style, size=size, device=device)) for name, method in

@@ -15,6 +15,7 @@ from ..encoders import ENCODERS, WEIGHTS, load_encoder
 from ..methods import METHODS
 from ..methods.options import Picture, options
 from ..methods.stylize import LOSSES, STYLES, enlarger, network_file, painter
+from ..methods.textures import TEXTURES, texture_network
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
 
@@ -33,14 +34,17 @@ def examine(device: str | torch.device | None = None) -> bool:
         except Exception as error:  # whatever it is, a torchvision that does not fit torch, say: go on
             note, well = f"PROBLEM: {error}", False
         print(f"weights   {name:<18}{note}")
-    for name in (*STYLES, *LOSSES):
+    networks = [(name, painter, network_file(name)) for name in STYLES]
+    networks += [(name, enlarger, network_file(name)) for name in LOSSES]
+    networks += [(name, texture_network, WEIGHTS / f"texture-{name}.safetensors") for name in TEXTURES]
+    for name, load, path in networks:
         try:
-            size = network_file(name).stat().st_size
-            (painter if name in STYLES else enlarger)(name, "cpu")
+            size = path.stat().st_size
+            load(name, "cpu")
             note = f"in the package ({size / 1e6:.1f} MB)"
         except Exception as error:  # as above
             note, well = f"PROBLEM: {error}", False
-        print(f"network   {name:<18}{note}")
+        print(f"network   {path.stem:<26}{note}")
     here, known = len(samples.names(available=True)), len(samples.names())
     print(f"pictures  {here} of {known} are here; the others are fetched when first named")
     for name, method in METHODS.items():

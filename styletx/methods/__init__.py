@@ -5,7 +5,7 @@ The command line, the panels, the demo and the doctor are built from this table 
 
 from collections.abc import Callable
 
-from . import classics, deep_photo, gatys, inversion, photo_wct, smoothing, stylize, wct
+from . import classics, deep_photo, gatys, inversion, photo_wct, smoothing, stylize, textures, wct
 
 METHODS: dict[str, Callable] = {
     "gatys": gatys.gatys,
@@ -13,6 +13,7 @@ METHODS: dict[str, Callable] = {
     "reinhard": classics.reinhard,
     "stylize": stylize.stylize,
     "enlarge": stylize.enlarge,
+    "texture": textures.texture,
     "wct": wct.wct,
     "adain": wct.adain,
     "photo": photo_wct.photo_wct,

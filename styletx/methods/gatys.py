@@ -217,13 +217,26 @@ def gatys_objective(
     mix: Sequence[float] | None = None,
     masks: Masks | None = None,
     view: tuple[View, View] | None = None,
+    choose: str = "",
 ) -> Objective:
     """The objective of `gatys`: content + style + total variation + range, with relative weights.
 
     content: a picture (1, 3, H, W), or the name of a batch entry, for a network that learns to paint (`training.fit`).
+    choose: the name of a batch entry that says in which of the styles each picture of a batch is to be.
     """
     styles = [
-        Match(part, style, at, weight=style_weight, scale=style_scale, mix=mix, masks=masks, view=view, name=term)
+        Match(
+            part,
+            style,
+            at,
+            weight=style_weight,
+            scale=style_scale,
+            mix=mix,
+            masks=masks,
+            view=view,
+            name=term,
+            choose=choose,
+        )  # fmt: skip
         for term, (part, at) in style_parts(loss, style_layers).items()
     ]
     return Objective(

@@ -1,26 +1,25 @@
 """A network that learns a style while one watches (lecture 08)."""
 
 import math
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import samples
 from ..encoders import load_encoder
-from ..images import Size, check_place, fit_size, resize, size_of
-from ..networks.transform_net import NORMS, UPSAMPLING, TransformNet, save_network
-from ..run import Run, Step
+from ..images import fit_size, resize, size_of
+from ..networks.transform_net import NORMS, UPSAMPLING, TransformNet
+from ..run import Run
 from ..samples import Source, picture
 from ..training.fit import fit
 from ..training.photos import Photos
 from .arguments import ContentWeight, Photo
 from .gatys import gatys_objective
 from .options import Choice, Number, Picture, checked
+from .watched import Watched, network_place
 
 
 @checked
@@ -52,11 +51,7 @@ def train_style(
     """
     photo = picture(content, argument="content")
     photo = resize(photo, fit_size(*size_of(photo), longer=size))
-    if out is not None:
-        out = Path(out).expanduser()
-        if out.suffix != ".safetensors":
-            raise ValueError(f"out: {out}; right would be a .safetensors file")
-        check_place(out)
+    out = network_place(out)
     with torch.random.fork_rng(devices=[]):  # a network's first weights come from the CPU's global generator
         torch.default_generator.manual_seed(seed)
         network = TransformNet(width, norm, upsampling)
@@ -72,49 +67,4 @@ def train_style(
     )  # fmt: skip
     named = str(style) if isinstance(style, str | Path) else "a picture"
     about: dict[str, object] = {"style": named, "steps": steps, "photos": len(crops.paths)}
-    return Run(_Watched(run, network, photo, out, about))
-
-
-@dataclass
-class _Watched:
-    """A training of which a picture is the result: what the network makes, by now, of one photo."""
-
-    training: Run[dict[str, nn.Module]]
-    network: TransformNet
-    photo: Tensor
-    out: Path | None
-    about: dict[str, object]
-    unit: str = "step"
-    halt: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def budget(self) -> list[tuple[Size, int]]:
-        return self.training.schedule
-
-    @property
-    def evaluations(self) -> int:
-        return self.training.evaluations
-
-    @property
-    def device(self) -> torch.device:
-        return self.training.device
-
-    @property
-    @torch.no_grad()
-    def best(self) -> Tensor:
-        made: Tensor = self.network.eval()(self.photo.to(self.device))
-        self.network.train()
-        return made.cpu()
-
-    def steps(self) -> Iterator[Step]:
-        shown = self.best
-        for step in self.training:
-            if step.raw is not None:
-                shown = step.raw
-                if self.out is not None:
-                    save_network(self.network, self.out, self.about | {"step": step.number})
-            yield replace(step, raw=shown, size=size_of(shown))
-            if self.halt.is_set():
-                self.training.stop()
-        if self.out is not None:
-            save_network(self.network, self.out, self.about | {"step": self.evaluations})
+    return Run(Watched(run, network, lambda: network(photo.to(run.device)), out, about))

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .files import Network
 from .transform_net import DOWN, SuperResolution, TransformNet
 
 
@@ -18,15 +19,20 @@ class _Clamped(nn.Module):
         return made.clamp(0, 1)
 
 
-def export_onnx(network: TransformNet | SuperResolution, path: str | Path, side: int = 64) -> Path:
+def export_onnx(network: Network, path: str | Path, side: int = 64) -> Path:
     """Write the network as ONNX: "image" (1, 3, H, W) in [0, 1] to "picture", for any size; gives the path.
 
     A style network's H and W must be multiples of 4 there: padding is left to whoever calls it. Raises ValueError for
-    another suffix, and, saying what to install, where there is no exporter.
+    another suffix, for a network of many styles or of textures, and, saying what to install, where there is no
+    exporter.
     """
     path = Path(path).expanduser()
     if path.suffix != ".onnx":
         raise ValueError(f"output: {path}; right would be a .onnx file")
+    if not isinstance(network, TransformNet | SuperResolution):
+        raise ValueError(
+            f"network: a {type(network).__name__}; those of one style and those that enlarge can be exported"
+        )
     try:
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError:

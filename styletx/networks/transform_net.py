@@ -4,20 +4,13 @@ Both are convolutions, residual blocks at a low resolution, and a way up. Source
 Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016, and its supplement (tables 1 and 2).
 """
 
-import json
 import math
-from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..checks import check_choice, check_whole
-from ..devices import pick_device
-from ..encoders import EncoderError, half_state, read_weights
 from ..images import interpolate
 
 NORMS = ("instance", "batch", "none")
@@ -34,7 +27,7 @@ class Convolution(nn.Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, upsampling: str = "",
-        norm: str = "instance", relu: bool = True,
+        norm: str = "instance", relu: bool = True, bias: bool = True,
     ):  # fmt: skip
         super().__init__()
         check_choice("norm", norm, NORMS)
@@ -44,10 +37,10 @@ class Convolution(nn.Module):
         if upsampling == "transposed":
             self.pad = 0
             self.filters = nn.ConvTranspose2d(
-                in_channels, out_channels, kernel, 2, padding=kernel // 2, output_padding=1
+                in_channels, out_channels, kernel, 2, padding=kernel // 2, output_padding=1, bias=bias
             )
         else:
-            self.filters = nn.Conv2d(in_channels, out_channels, kernel, stride)
+            self.filters = nn.Conv2d(in_channels, out_channels, kernel, stride, bias=bias)
         if norm == "instance":
             self.norm: nn.Module = nn.InstanceNorm2d(out_channels, affine=True)
         else:
@@ -103,13 +96,17 @@ class TransformNet(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        check_side("image", image)
         height, width = image.shape[-2:]
-        more = (-width % DOWN, -height % DOWN)
-        if any(more):
-            image = F.pad(image, (0, more[0], 0, more[1]), mode="replicate")
-        made = 0.5 + 0.5 * torch.tanh(self.steps(image))
+        made = 0.5 + 0.5 * torch.tanh(self.steps(divisible(image)))
         return made[..., :height, :width]
+
+
+def divisible(image: Tensor) -> Tensor:
+    """The picture, its border repeated until both sides are multiples of 4; ValueError for one that is too small."""
+    check_side("image", image)
+    height, width = image.shape[-2:]
+    more = (-width % DOWN, -height % DOWN)
+    return F.pad(image, (0, more[0], 0, more[1]), mode="replicate") if any(more) else image
 
 
 def check_side(name: str, image: Tensor, least: int = 2 * DOWN) -> None:
@@ -159,45 +156,3 @@ class SuperResolution(nn.Module):
         if self.skip:
             return (interpolate(image, (made.shape[-2], made.shape[-1]), mode="bicubic") + made).clamp(0, 1)
         return 0.5 + 0.5 * torch.tanh(made)
-
-
-KINDS: dict[str, type[TransformNet] | type[SuperResolution]] = {
-    "style": TransformNet,
-    "super-resolution": SuperResolution,
-}
-
-
-def save_network(
-    network: TransformNet | SuperResolution, path: str | Path, about: Mapping[str, object] | None = None
-) -> None:
-    """Write a network into a .safetensors file, in half precision, with its kind, its settings and `about`.
-
-    Raises ValueError for another suffix, and for a network that is none of `KINDS`.
-    """
-    path = Path(path).expanduser()
-    kind = next((name for name, made in KINDS.items() if type(network) is made), None)
-    if path.suffix != ".safetensors" or kind is None:
-        raise ValueError(f"path: {path} for a {type(network).__name__}; right would be a .safetensors of {[*KINDS]}")
-    told = {"kind": kind, "settings": json.dumps(network.settings), "about": json.dumps(dict(about or {}))}
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_bytes(save(half_state(network), metadata=told))  # save_file's own would be readable by nobody else
-    fresh.replace(path)  # renamed when complete
-
-
-def load_network(path: str | Path, device: str | torch.device | None = None) -> TransformNet | SuperResolution:
-    """The network of a file that `save_network` wrote, ready for use, on the device.
-
-    Raises EncoderError for a file that is missing or damaged, that is no such network, or whose weights do not fit its
-    own settings.
-    """
-    path = Path(path).expanduser()
-    state = read_weights(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            told = file.metadata() or {}
-        network = KINDS[told["kind"]](**json.loads(told["settings"]))
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise EncoderError(f"{path}: no network that paints or enlarges ({type(error).__name__}: {reason})") from None
-    return network.requires_grad_(False).eval().to(pick_device(device))

@@ -1,10 +1,11 @@
-"""How a network that paints in one style is made: python -m styletx.recipes.transform --photos DIR --style NAME
+"""How a network that paints is made: python -m styletx.recipes.transform --photos DIR --style NAME [NAME ...]
 
 A `TransformNet` learns to make of any photo what an optimisation would be looking for: the same losses at the same
-layers with the same weights, as the mean over crops of photographs. Steps, batch and crops are options; the full size
-is Johnson et al.'s, `--width 32 --side 256 --batch 4 --rate 1e-3 --steps 40000`, for whoever has a GPU. It goes on
-from its checkpoint. On several GPUs or machines: accelerate launch -m styletx.recipes.transform ...; `styletx train` is
-the same.
+layers with the same weights, as the mean over crops of photographs; several styles make a `ManyStyles` of it. Steps,
+batch and crops are options; the full size is Johnson et al.'s, `--width 32 --side 256 --batch 4 --rate 1e-3 --steps
+40000`, or Dumoulin et al.'s, with `--batch 16` and their 32 paintings, for whoever has a GPU. It goes on from its
+checkpoint. On several GPUs or machines: accelerate launch -m styletx.recipes.transform ...; `styletx train` is the
+same.
 """
 
 import argparse
@@ -22,7 +23,9 @@ from ..devices import describe_device
 from ..encoders import load_encoder
 from ..images import check_place, fit_size, resize, size_of, write
 from ..methods.gatys import gatys_objective
-from ..networks.transform_net import NORMS, UPSAMPLING, SuperResolution, TransformNet, save_network
+from ..networks.conditional import ManyStyles
+from ..networks.files import Network, save_network
+from ..networks.transform_net import NORMS, UPSAMPLING, TransformNet
 from ..objective import Objective
 from ..run import Step
 from ..training.fit import fit
@@ -67,7 +70,7 @@ def add_training(parser: argparse.ArgumentParser, side: int, batch: int, steps: 
 
 def learn(
     options: argparse.Namespace,
-    make: Callable[[], TransformNet | SuperResolution],
+    make: Callable[[], Network],
     objective: Objective,
     told: dict[str, object],
     degrade: Callable[[Tensor], Tensor] | None = None,
@@ -131,8 +134,8 @@ def learn(
 
 def main(arguments: list[str] | None = None, name: str = "python -m styletx.recipes.transform") -> int:
     """Train a network that paints in one style."""
-    parser = argparse.ArgumentParser(prog=name, description="Train a network that paints in one style.")
-    parser.add_argument("--style", required=True, help="a sample's name or a file")
+    parser = argparse.ArgumentParser(prog=name, description="Train a network that paints in one style, or in several.")
+    parser.add_argument("--style", required=True, nargs="+", help="names or files; several: one network for all")
     parser.add_argument("--content-weight", type=float, default=1.0, help="default: 1")
     parser.add_argument("--style-weight", type=float, default=STYLE_WEIGHT, help=f"default: {STYLE_WEIGHT:.0f}")
     parser.add_argument("--size", type=int, default=256, help="of photos on which strokes are gatys' (default: 256)")
@@ -143,14 +146,24 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
     options = parser.parse_args(arguments)
     check_whole("side", options.side, 16)
     check_whole("size", options.size, 32)
-    told = {key: getattr(options, key) for key in ("style", "content_weight", "style_weight", "size")}
+    told = {key: getattr(options, key) for key in ("content_weight", "style_weight", "size")}
     # At 3:2, a photo of that longer side has 2/3·size² pixels; a crop has side².
     scale = options.size * math.sqrt(2 / 3) / options.side
+    styles = [samples.picture(one, argument="style") for one in options.style]
+    several = len(styles) > 1
+    if several and (options.norm, options.upsampling) != ("instance", "nearest"):
+        raise ValueError("norm, upsampling: a network of several styles has conditional instance norm, and nearest")
     objective = gatys_objective(
-        "content", samples.picture(options.style, argument="style"), content_weight=options.content_weight,
-        style_weight=options.style_weight, style_scale=scale,
+        "content", styles, content_weight=options.content_weight, style_weight=options.style_weight,
+        style_scale=scale, choose="style" if several else "",
     )  # fmt: skip
-    return learn(options, lambda: TransformNet(options.width, options.norm, options.upsampling), objective, told)
+
+    def make() -> Network:
+        if several:
+            return ManyStyles([Path(one).stem for one in options.style], options.width)
+        return TransformNet(options.width, options.norm, options.upsampling)
+
+    return learn(options, make, objective, told | {"style": options.style if several else options.style[0]})
 
 
 if __name__ == "__main__":

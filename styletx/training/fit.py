@@ -39,6 +39,14 @@ def one_cycle(number: int, total: int, warmup: float = 0.05) -> float:
     return 0.5 * (1 + math.cos(math.pi * (number - rise) / max(1, total - rise)))
 
 
+def falling(number: int, total: int) -> float:
+    """Ulyanov et al.'s: 1 for half of the steps, then 0.7, and 0.7 times that after each further tenth of them.
+
+    Of 2,000 steps: 0.7 at step 1,000, 0.49 at step 1,200 ...
+    """
+    return 0.7 ** max(0, 1 + math.floor((number - total / 2) / (total / 10)))
+
+
 def train(
     losses: Callable[[torch.Generator], dict[str, Tensor]],
     modules: dict[str, nn.Module],
@@ -55,15 +63,17 @@ def train(
     machines: Machines | None = None,
     preview: Callable[[], Tensor] | None = None,
     preview_every: int = 25,
+    schedule: Callable[[int, int], float] = one_cycle,
 ) -> Run[dict[str, nn.Module]]:
     """Minimise the sum of `losses(generator)` over the modules' parameters; a Run whose `best` is the modules.
 
-    `optimizer(parameters, lr=rate)` makes the optimiser; without one it is AdamW with a weight decay of 10⁻⁴.
-    `losses` draws its own batch with the generator it is given, and returns the terms by name. With a `checkpoint`
-    file, everything (modules, optimiser, generator, and what `keep` names) is saved after so many steps, when the run
-    is stopped, and at the end; a later call with the same arguments and file goes on from there, on a CPU to the same
-    weights as an uninterrupted one. `identity` says in words what is being trained. `preview` makes the picture that
-    every so many steps, and the last one, show. On several `machines`, each makes its own part of the gradient.
+    `optimizer(parameters, lr=rate)` makes the optimiser; without one it is AdamW with a weight decay of 10⁻⁴. Its rate
+    is multiplied by `schedule(number, steps)`. `losses` draws its own batch with the generator it is given, and returns
+    the terms by name. With a `checkpoint` file, everything (modules, optimiser, generator, and what `keep` names) is
+    saved after so many steps, when the run is stopped, and at the end; a later call with the same arguments and file
+    goes on from there, on a CPU to the same weights as an uninterrupted one. `identity` says in words what is being
+    trained. `preview` makes the picture that every so many steps, and the last one, show. On several `machines`, each
+    makes its own part of the gradient.
     Raises ValueError for fewer than one step and for a checkpoint that is damaged or of something else, and, while it
     runs, FloatingPointError naming a term that is not finite.
     """
@@ -76,6 +86,7 @@ def train(
         losses, modules, steps, rate, clip, parameters, make(parameters, lr=rate),
         torch.Generator().manual_seed(seed), keep or {}, Path(checkpoint) if checkpoint else None, checkpoint_every,
         {name: str(value) for name, value in (identity or {}).items()}, machines or Alone(), preview, preview_every,
+        schedule,
     )  # fmt: skip
     if work.checkpoint is not None and work.checkpoint.is_file():
         work.load()
@@ -106,18 +117,20 @@ def fit(
     preview_every: int = 25,
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     machines: Machines | None = None,
+    schedule: Callable[[int, int], float] = one_cycle,
     device: str | torch.device | None = None,
 ) -> Run[dict[str, nn.Module]]:
     """Teach a network: what it makes of photos is to have a low objective; a Run whose `best` is {"network": network}.
 
     Each step looks at `batch` crops x of the photos; the network is given x, or a smaller or worse `degrade(x)`, and
     what it makes is compared as the objective says, in which every reference that is named ("content") is x. Where the
-    objective chooses among references, so does each crop at random, and the network is told: network(x, chosen). The
-    loss is the mean over the crops, and its relative weights are those of a fixed first batch. The photos come in the
-    order that their own seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for
-    them), and a training that was stopped goes on with the batch that it would have had next. The network is left in
-    training mode. `preview`: a photo (1, 3, H, W); every so many steps show what is made of it. On several `machines`
-    (see there) a batch is divided among them, and norms over a batch see their own part; else as in `train`.
+    objective chooses among references, so does each crop at random, and the network is told: network(x, chosen). One
+    that has a `noise` of its own (a `TextureNet`) is given some before: network(noise, x). The loss is the mean over
+    the crops, and its relative weights are those of a fixed first batch. The photos come in the order that their own
+    seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for them), and a training
+    that was stopped goes on with the batch that it would have had next. The network is left in training mode.
+    `preview`: a photo (1, 3, H, W); every so many steps show what is made of it. On several `machines` (see there) a
+    batch is divided among them, and norms over a batch see their own part; else as in `train`.
     Raises ValueError also for a loss or view that is drawn anew or learns while a picture is optimised.
     Source: Johnson, Alahi & Fei-Fei 2016, Fig. 2.
     """
@@ -134,6 +147,16 @@ def fit(
     with torch.no_grad():  # which fixes the denominators
         bound(first, dict.fromkeys(objective.batch_entries(), first) | none)
 
+    noise = getattr(network, "noise", None)
+
+    def inputs(x: Tensor, generator: torch.Generator) -> tuple[Any, ...]:
+        x = x if degrade is None else degrade(x)
+        if noise is None:
+            return (x,)
+        # Like what is chosen below: drawn for the whole batch.
+        drawn = noise(len(x) * machines.count, size_of(x), generator)
+        return [machines.part(z) for z in drawn], x
+
     shared = machines.share(network)  # the same parameters; its gradients are the mean over the machines
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
@@ -141,7 +164,7 @@ def fit(
         # Drawn for the whole batch, so that however many machines there are, each photo is given the same style.
         drawn = {name: torch.randint(count, (batch,), generator=generator) for name, count in choices.items()}
         drawn = {name: machines.part(chosen).to(looking.device) for name, chosen in drawn.items()}
-        made = shared(image if degrade is None else degrade(image), *drawn.values())
+        made = shared(*inputs(image, generator), *drawn.values())
         return bound(made.float(), dict.fromkeys(objective.batch_entries(), image) | drawn)
 
     @torch.no_grad()
@@ -149,7 +172,9 @@ def fit(
         assert preview is not None
         photo = preview.to(looking.device, torch.float32)
         first_ones = [torch.zeros(1, dtype=torch.int64, device=looking.device) for _ in choices]
-        made: Tensor = network.eval()(photo if degrade is None else degrade(photo), *first_ones)
+        photo = photo if degrade is None else degrade(photo)
+        still = [] if noise is None else [noise(1, size_of(photo), torch.Generator().manual_seed(seed))]
+        made: Tensor = network.eval()(*still, photo, *first_ones)
         network.train()
         return made.float().cpu()
 
@@ -157,7 +182,7 @@ def fit(
         losses, {"network": network}, steps=steps, rate=rate, clip=clip, seed=seed, keep={"photos": feed},
         optimizer=optimizer or partial(torch.optim.Adam, betas=(0.9, 0.99)), checkpoint=checkpoint,
         checkpoint_every=checkpoint_every, machines=machines, preview=None if preview is None else look,
-        preview_every=preview_every,
+        preview_every=preview_every, schedule=schedule,
         identity={"photos": len(photos.paths), "side": photos.side, "order": photos.seed, "batch": batch,
                   "encoder": looking.name, **(identity or {})},
     )  # fmt: skip
@@ -182,6 +207,7 @@ class _Training:
     machines: Machines
     preview: Callable[[], Tensor] | None
     preview_every: int
+    schedule: Callable[[int, int], float]
     evaluations: int = 0
     halt: threading.Event = field(default_factory=threading.Event)
     unit: str = "step"
@@ -245,7 +271,7 @@ class _Training:
                 self.save()
                 return
             for group in self.optimiser.param_groups:
-                group["lr"] = self.rate * one_cycle(self.evaluations, self.total)
+                group["lr"] = self.rate * self.schedule(self.evaluations, self.total)
             terms = self.losses(self.generator)
             self.optimiser.zero_grad(set_to_none=True)
             self.machines.backward(sum(terms.values(), torch.zeros((), device=self.device)))
