@@ -44,7 +44,8 @@ class Match:
     """One loss between a picture and a reference, at some layers of an encoder.
 
     reference: a picture (1, 3, H, W), or several: with `masks`, one for each region; without, a mixture. Or the name of
-        a batch entry: its picture is given with each call, `bound(image, {"content": photos})`, as in training.
+        a batch entry: its picture is given with each call, `bound(image, {"content": photos})`, as in training. What is
+        not aligned (a style) then has denominators of its own in every row.
     mix: how much of each reference is in a mixture, or how much each region counts (default: all alike); only the
     proportions count. A region with less weight than one position of a layer, in picture or reference, asks for
     nothing there.
@@ -207,10 +208,8 @@ class BoundObjective:
             for term in objective.terms
             if isinstance(term, Energy) and term.weight
         ]
-        self.matches: list[_BoundMatch | _Chosen] = [
-            (_Chosen if term.choose else _BoundMatch)(
-                term, self.size, objective.encoder_of(term, encoder), objective.relative
-            )
+        self.matches: list[_BoundMatch | _Chosen | _Brought] = [
+            _kind(term)(term, self.size, objective.encoder_of(term, encoder), objective.relative)
             for term in objective.terms
             if isinstance(term, Match) and term.weight
         ]
@@ -402,6 +401,34 @@ class _BoundMatch:
         return self.weight * sum(parts, next(iter(features.values())).new_zeros(()))
 
 
+class _Brought:
+    """A Match whose styles come with the batch, one for each picture: each is compared with its own."""
+
+    def __init__(self, match: Match, size: Size, encoder: Encoder, relative: bool):
+        self.bound = bound = _BoundMatch(match, size, encoder, relative)
+        self.name, self.loss, self.encoder, self.view = bound.name, bound.loss, bound.encoder, bound.view
+        self.weights, self.entry = bound.weights, bound.entry
+        self.styles: list[Tensor] = []
+
+    def take(self, given: Tensor) -> None:
+        """The style of each picture, (B, 3, H, W)."""
+        self.styles = [given[row : row + 1] for row in range(len(given))]
+
+    def update(self, features: dict[str, Tensor]) -> None:
+        raise ValueError(f"loss: {self.name} changes while it is followed; its styles cannot come with a batch")
+
+    def __call__(self, features: dict[str, Tensor]) -> Tensor:
+        first = next(iter(features.values()))
+        if len(self.styles) != len(first):
+            raise ValueError(f"batch: {len(self.styles)} pictures in {self.entry} for {len(first)}; one each")
+        total = first.new_zeros(())
+        for row, style in enumerate(self.styles):
+            self.bound.targets = {}  # so that denominators are this style's, too
+            self.bound.take(style)
+            total = total + self.bound({layer: features[layer][row : row + 1] for layer in self.weights})
+        return total / len(first)
+
+
 class _Chosen:
     """A Match that compares each picture of a batch with one of its references: one bound Match for each of these."""
 
@@ -433,3 +460,9 @@ class _Chosen:
             mine = {layer: features[layer][rows] for layer in self.weights}
             total = total + len(rows) / len(self.chosen) * self.parts[k](mine)
         return total
+
+
+def _kind(match: Match) -> type[_BoundMatch] | type[_Chosen] | type[_Brought]:
+    if match.choose:
+        return _Chosen
+    return _Brought if isinstance(match.reference, str) and not match.loss.aligned else _BoundMatch

@@ -10,8 +10,11 @@ from styletx import cli, images, load, resize, stylize
 from styletx.encoders import EncoderError
 from styletx.methods import record as records
 from styletx.methods.stylize import mixture, painter, stylize_all
+from styletx.networks.any_style import AnyStyle, style_statistics
 from styletx.networks.conditional import ManyStyles, Painter, condition
 from styletx.networks.files import load_network, save_network
+from styletx.training.photos import Photos
+from styletx.training.styles import Styles
 
 NAMES = ["great-wave", "the-scream", "starry-night", "starry-night-over-the-rhone"]
 
@@ -110,7 +113,7 @@ def test_a_new_style_changes_nothing_but_itself():
         optimizer.step()
     for name, value in made.state_dict().items():
         assert torch.equal(value[:4] if name.startswith("tables") else value, before[name])
-    assert float((made.point(torch.tensor([4]))[0] - mean).abs().max()) > 0.1
+    assert (made.point(torch.tensor([4]))[0] - mean).abs().max().item() > 0.1
     with pytest.raises(ValueError, match="etretat is taken"):
         made.add("etretat")
 
@@ -204,3 +207,41 @@ def test_trained_on_several_styles(tmp_path):
     assert load_network(out, "cpu").styles == ["waves", "mosaic"]
     assert F.mse_loss(*(stylize("china", style=f"{out}#{one}", size=48) for one in ("waves", "mosaic"))) >= 0
     assert cli.main([*given, "--norm", "batch"]) == 2
+
+
+def test_a_point_is_predicted_from_statistics():
+    """By hand: centred, divided, two linear maps with a ReLU between them; it begins as instance normalisation."""
+    torch.manual_seed(0)
+    made = AnyStyle(NAMES, 6, width=4, blocks=1, code=3).eval()
+    known = torch.randn(20, 6) * 4 + 2
+    made.scale_to(known)
+    with torch.no_grad():
+        points = made.predict(known[:2])
+        code = F.relu(
+            F.linear((known[:2] - known.mean(0)) / known.std(0, correction=0), made.encode.weight, made.encode.bias)
+        )
+        assert torch.allclose(points, F.linear(code, made.decode.weight, made.decode.bias), atol=1e-5)
+        made.decode.weight.zero_()
+        photo = load("china", size=40)
+        plain = made(photo, torch.tensor([0]))  # its table begins with γ = 1 and β = 0
+        assert torch.allclose(made.paint(photo, made.predict(known[:1])), plain, atol=1e-5)
+    with pytest.raises(ValueError, match="code"):
+        AnyStyle(NAMES, 6, code=0)
+
+
+def test_style_statistics_are_means_and_spreads():
+    features = {"a": torch.rand(2, 3, 4, 5), "b": torch.rand(2, 2, 2, 3)}
+    found = style_statistics(features)
+    assert found.shape == (2, 10)
+    a, b = features["a"][1].flatten(1), features["b"][1].flatten(1)
+    expected = torch.cat([a.mean(1), a.std(1, correction=0), b.mean(1), b.std(1, correction=0)])
+    assert torch.allclose(found[1], expected, atol=1e-6)
+
+
+def test_styles_to_train_on():
+    """Windows of paintings and of photos, in range, of one size; the generator decides all of it."""
+    drawn = Styles(["waves", "mosaic"], Photos(["china", "coffee"], 32), 40)
+    found = [drawn(torch.Generator().manual_seed(seed)) for seed in range(30)]
+    assert all(one.shape == (1, 3, 40, 40) and float(one.min()) >= 0 and float(one.max()) <= 1.001 for one in found)
+    assert torch.equal(found[7], drawn(torch.Generator().manual_seed(7)))
+    assert len({round(float(one.mean()), 5) for one in found}) > 25

@@ -326,3 +326,27 @@ def test_choosing_goes_with_several_pictures_only(pictures):
     assert Objective(two).choices() == {"style": 2}
     with pytest.raises(ValueError, match="among 2 and among 3"):
         Objective(two, three).choices()
+
+
+def test_each_picture_of_a_batch_has_the_style_that_comes_with_it(pictures, mini):
+    """As if each were alone with its style: the mean over the batch, each with its own denominators."""
+    photo, style = pictures
+    batch = torch.cat([photo, photo.flip(-1)])
+    styles = torch.cat([style, 0.2 * style])
+    size, layers = tuple(photo.shape[-2:]), ["relu1_1", "relu3_1"]
+    bound = Objective(Match(gram_loss, "style", layers)).at(size, mini)
+    for given in (styles, styles.flip(0)):  # the first batch decides nothing
+        value = float(bound(batch, {"style": given})["gram"])
+        by_hand = [
+            float(
+                Objective(Match(gram_loss, one[None], ["relu1_1", "relu3_1"])).at(photo.shape[-2:], mini)(row[None])[
+                    "gram"
+                ]
+            )
+            for row, one in zip(batch, given, strict=True)
+        ]
+        assert value == pytest.approx(sum(by_hand) / 2, rel=1e-4)
+    with pytest.raises(ValueError, match="one each"):
+        bound(batch, {"style": style})
+    with pytest.raises(ValueError, match="no entry"):
+        bound(batch)

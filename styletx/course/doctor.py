@@ -34,6 +34,7 @@ def examine(device: str | torch.device | None = None) -> bool:
         except Exception as error:  # whatever it is, a torchvision that does not fit torch, say: go on
             note, well = f"PROBLEM: {error}", False
         print(f"weights   {name:<18}{note}")
+    networks: list[tuple[str, Callable[..., object], Path]]
     networks = [(name, painter, network_file(name)) for name in STYLES]
     networks += [(name, enlarger, network_file(name)) for name in LOSSES]
     networks += [(name, texture_network, WEIGHTS / f"texture-{name}.safetensors") for name in TEXTURES]

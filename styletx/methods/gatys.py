@@ -205,7 +205,7 @@ def style_parts(
 
 def gatys_objective(
     content: Tensor | str,
-    style: Tensor | Sequence[Tensor],
+    style: Tensor | Sequence[Tensor] | str,
     *,
     content_layers: Layers = CONTENT_LAYERS,
     style_layers: Layers | None = None,
@@ -222,21 +222,13 @@ def gatys_objective(
     """The objective of `gatys`: content + style + total variation + range, with relative weights.
 
     content: a picture (1, 3, H, W), or the name of a batch entry, for a network that learns to paint (`training.fit`).
-    choose: the name of a batch entry that says in which of the styles each picture of a batch is to be.
+    style: pictures, or the name of a batch entry, too. choose: of the one that says in which of several styles each
+    picture of a batch is to be.
     """
     styles = [
         Match(
-            part,
-            style,
-            at,
-            weight=style_weight,
-            scale=style_scale,
-            mix=mix,
-            masks=masks,
-            view=view,
-            name=term,
-            choose=choose,
-        )  # fmt: skip
+            part, style, at, style_weight, masks=masks, view=view, scale=style_scale, name=term, mix=mix, choose=choose
+        )
         for term, (part, at) in style_parts(loss, style_layers).items()
     ]
     return Objective(

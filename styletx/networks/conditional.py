@@ -36,22 +36,25 @@ class Painter(nn.Module):
 
     9×9, two halvings, residual blocks, two doublings (nearest, then a convolution), 9×9, sigmoid; conditional instance
     normalisation behind every convolution; each mirrors its border. Pictures (B, 3, H, W) in [0, 1] to such pictures;
-    each side needs at least 8 pixels. `width`: channels of the first layer, 32 in the paper. First weights from
-    N(0, 0.01²), of PyTorch's global generator. Raises ValueError for a width below 1 and for fewer than 0 blocks, and
-    (when called) for a picture that is too small. Source: Dumoulin et al. 2017, appendix A.
+    each side needs at least 8 pixels. `width`: channels of the first layer, 32 in the paper; `inner`: of the residual
+    blocks, there and by default four times as many. First weights from N(0, 0.01²), of PyTorch's global generator.
+    Raises ValueError for a width below 1 and for fewer than 0 blocks, and (when called) for a picture that is too
+    small. Source: Dumoulin et al. 2017, appendix A.
     """
 
-    def __init__(self, width: int = 32, blocks: int = 5):
+    def __init__(self, width: int = 32, blocks: int = 5, inner: int | None = None):
         super().__init__()
+        inner = 4 * width if inner is None else inner
         check_whole("width", width, 1)
+        check_whole("inner", inner, 1)
         check_whole("blocks", blocks, 0)
-        sizes = [(3, width, 9, 1), (width, 2 * width, 3, 2), (2 * width, 4 * width, 3, 2)]
-        sizes += [(4 * width, 4 * width, 3, 1)] * (2 * blocks)
+        sizes = [(3, width, 9, 1), (width, 2 * width, 3, 2), (2 * width, inner, 3, 2)]
+        sizes += [(inner, inner, 3, 1)] * (2 * blocks)
         layers = [
             Convolution(into, out, kernel, stride=stride, norm="none", relu=False, bias=False)
             for into, out, kernel, stride in sizes
         ]
-        for into, out in ((4 * width, 2 * width), (2 * width, width)):
+        for into, out in ((inner, 2 * width), (2 * width, width)):
             layers.append(Convolution(into, out, 3, upsampling="nearest", norm="none", relu=False, bias=False))
         layers.append(Convolution(width, 3, 9, norm="none", relu=False, bias=False))
         self.layers = nn.ModuleList(layers)
@@ -94,12 +97,12 @@ class ManyStyles(Painter):
     `Painter`, and for no styles and for two of one name. Source: Dumoulin et al. 2017.
     """
 
-    def __init__(self, styles: Sequence[str], width: int = 32, blocks: int = 5):
-        super().__init__(width, blocks)
+    def __init__(self, styles: Sequence[str], width: int = 32, blocks: int = 5, inner: int | None = None):
+        super().__init__(width, blocks, inner)
         styles = list(styles)
         if not styles or len(set(styles)) < len(styles):
             raise ValueError(f"styles: {styles}; right would be names, each of them once")
-        self.settings: dict[str, Any] = dict(styles=styles, width=width, blocks=blocks)
+        self.settings: dict[str, Any] = dict(styles=styles, width=width, blocks=blocks, inner=inner)
         # A table for each convolution, (styles, 2C): γ = 1, then β = 0.
         begin = [torch.cat([torch.ones(len(styles), c), torch.zeros(len(styles), c)], 1) for c in self.channels]
         self.tables = nn.ParameterList(begin)

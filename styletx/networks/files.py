@@ -10,14 +10,16 @@ from safetensors.torch import save
 
 from ..devices import pick_device
 from ..encoders import EncoderError, half_state, read_weights
+from .any_style import AnyStyle
 from .conditional import ManyStyles
 from .texture_net import TextureNet
 from .transform_net import SuperResolution, TransformNet
 
-Network = TransformNet | ManyStyles | TextureNet | SuperResolution
-KINDS: dict[str, type[TransformNet] | type[ManyStyles] | type[TextureNet] | type[SuperResolution]] = {
+Network = TransformNet | ManyStyles | AnyStyle | TextureNet | SuperResolution
+KINDS: dict[str, type[TransformNet] | type[ManyStyles] | type[AnyStyle] | type[TextureNet] | type[SuperResolution]] = {
     "style": TransformNet,
     "styles": ManyStyles,
+    "any style": AnyStyle,
     "texture": TextureNet,
     "super-resolution": SuperResolution,
 }

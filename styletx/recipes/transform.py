@@ -140,6 +140,7 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
     parser.add_argument("--style-weight", type=float, default=STYLE_WEIGHT, help=f"default: {STYLE_WEIGHT:.0f}")
     parser.add_argument("--size", type=int, default=256, help="of photos on which strokes are gatys' (default: 256)")
     parser.add_argument("--width", type=int, default=8, help="channels of the first layer (default: 8; paper: 32)")
+    parser.add_argument("--inner", type=int, help="channels of the blocks, for several styles (default: 4 × width)")
     parser.add_argument("--norm", default="instance", choices=NORMS, help="default: instance; the paper's: batch")
     parser.add_argument("--upsampling", default="nearest", choices=UPSAMPLING, help="the paper's: transposed")
     add_training(parser, side=176, batch=2, steps=6000, rate=4e-3, every="twenty minutes on two cores")
@@ -160,7 +161,7 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
 
     def make() -> Network:
         if several:
-            return ManyStyles([Path(one).stem for one in options.style], options.width)
+            return ManyStyles([Path(one).stem for one in options.style], options.width, inner=options.inner)
         return TransformNet(options.width, options.norm, options.upsampling)
 
     return learn(options, make, objective, told | {"style": options.style if several else options.style[0]})

@@ -1,0 +1,128 @@
+"""How the network for any style is made: python -m styletx.recipes.any_style --photos DIR --out FILE
+
+In turn, a step with the named styles, each photo in one of them, whose points are learnt as they are, and a step with
+styles that are drawn anew (`training.styles`), whose points are predicted from what `mini` sees of them. The filters
+serve both. It goes on from its checkpoint.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import samples
+from ..encoders import Encoder, load_encoder
+from ..images import check_place, fit_size, resize, size_of, write
+from ..methods.gatys import gatys_objective
+from ..networks.any_style import SEEN, AnyStyle, style_statistics
+from ..networks.files import save_network
+from ..training.fit import train
+from ..training.photos import Feed, Photos, default_photos
+from ..training.styles import Styles
+from .transform import OPTIMIZERS, STYLE_WEIGHT, optimizer_of
+
+# In the table, by name; the others are known to the predictor alone.
+NAMED = (
+    "starry-night", "great-wave", "the-scream", "shipwreck", "wheat-field-with-cypresses", "olive-trees",
+    "starry-night-over-the-rhone", "tahitian-women", "te-fare", "water-lilies", "charing-cross-bridge",
+    "san-giorgio-at-dusk", "composition-vii", "flowering-plum", "riverbank", "dance-foyer",
+)  # fmt: skip
+UNSEEN = ("etretat", "night-cafe", "red-vineyards", "in-bed")  # no network has seen them: it is judged on these
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train the network for named styles and any other."""
+    parser = argparse.ArgumentParser(
+        prog="python -m styletx.recipes.any_style", description="Train a network for any style."
+    )
+    add = parser.add_argument
+    add("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101, 131 MB)")
+    add("--out", type=Path, required=True, help="the network's file, .safetensors")
+    add("--steps", type=int, default=15000, help="default: 15000, a hundred minutes on two cores")
+    add("--batch", type=int, default=4)
+    add("--side", type=int, default=176, help="of a crop, in pixels")
+    add("--size", type=int, default=256, help="of photos on which strokes are gatys'")
+    add("--width", type=int, default=8)
+    add("--inner", type=int, default=48)
+    add("--rate", type=float, default=4e-3)
+    add("--optimizer", default="soap", choices=OPTIMIZERS)
+    add("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    out = options.out.expanduser()
+    check_place(out)
+    looking = load_encoder("mini")
+    photos = Photos(options.photos or default_photos(), options.side, options.seed)
+    # At 3:2, a photo of that longer side has 2/3·size² pixels; a crop has side².
+    scale = options.size * math.sqrt(2 / 3) / options.side
+    paintings = [n for n in samples.names("painting", showable=True) if n not in UNSEEN]
+    drawn = Styles(paintings, photos, round(options.side * scale))
+    torch.manual_seed(options.seed)
+    example = statistics(looking, torch.zeros(1, 3, 64, 64))
+    network = AnyStyle(NAMED, example.shape[1], options.width, inner=options.inner).to(looking.device)
+    generator = torch.Generator().manual_seed(options.seed)
+    network.scale_to(torch.cat([statistics(looking, drawn(generator)) for _ in range(200)]))
+    named = [samples.load(name) for name in NAMED]
+    how = {"style_weight": STYLE_WEIGHT, "style_scale": scale}
+    size = (options.side, options.side)
+    table = gatys_objective("content", named, choose="style", **how).at(size, looking)
+    brought = gatys_objective("content", "style", **how).at(size, looking)
+    feed = Feed(photos, options.batch)
+    turn = Turn()
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        photo = next(feed).to(looking.device)
+        turn.number += 1
+        if turn.number % 2:
+            chosen = torch.randint(len(NAMED), (options.batch,), generator=generator)
+            return table(network(photo, chosen.to(looking.device)), {"content": photo, "style": chosen})
+        style = torch.cat([drawn(generator) for _ in range(options.batch)]).to(looking.device)
+        made = network.paint(photo, network.predict(statistics(looking, style)))
+        return brought(made, {"content": photo, "style": style})
+
+    preview = samples.load("kodak-21" if samples.available("kodak-21") else "china")
+    preview = resize(preview, fit_size(*size_of(preview), longer=256)).to(looking.device)
+    unseen = statistics(looking, resize(samples.load_or(UNSEEN[0], "waves"), 256))
+
+    @torch.no_grad()
+    def look() -> Tensor:
+        pictures = [network(preview, torch.tensor([k], device=looking.device)) for k in range(3)]
+        return torch.cat([*pictures, network.paint(preview, network.predict(unseen))], -1).cpu()
+
+    told = {key: getattr(options, key) for key in ("batch", "side", "size", "rate", "optimizer", "seed")}
+    run = train(
+        losses, {"network": network}, steps=options.steps, rate=options.rate, clip=10.0, seed=options.seed,
+        keep={"photos": feed, "turn": turn}, checkpoint=out.with_suffix(".checkpoint.pt"), preview=look,
+        preview_every=250, optimizer=optimizer_of(options.optimizer), identity=told | network.settings,
+    )  # fmt: skip
+    about = told | {"photos": len(photos.paths), "paintings": len(paintings), "style_weight": STYLE_WEIGHT}
+    for step in run:
+        if step.raw is not None:
+            save_network(network, out, about | {"step": step.number})
+            write(step.image, out.with_suffix(".preview.jpg"))
+            print(step.number, {name: round(float(value), 3) for name, value in step.terms.items()}, flush=True)
+    save_network(network, out, about | {"step": run.evaluations})
+    print(out)
+
+
+class Turn:
+    """Which step is next; it is put away with a checkpoint."""
+
+    number = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"number": self.number}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.number = state["number"]
+
+
+@torch.no_grad()
+def statistics(looking: Encoder, pictures: Tensor) -> Tensor:
+    """What a style is to the predictor: (B, D)."""
+    return style_statistics(looking(pictures.to(looking.device), SEEN))
+
+
+if __name__ == "__main__":
+    main()
