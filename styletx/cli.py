@@ -50,7 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
         _add_method(commands, name, method)
 
     command = commands.add_parser(
-        "train", help="train a network that paints in one style; what it takes: styletx train --help", add_help=False
+        "train",
+        help="train a network that paints in one style, or in several: styletx train --help",
+        add_help=False,
     )
     command.set_defaults(run=_train)
 
@@ -180,7 +182,7 @@ def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
         if (folder / place).exists() and not _ours(folder / place):
             raise ValueError(f"{folder / place}: is there already, and not made by styletx; choose another folder")
     style, where = values.pop("style"), describe_device(given.device)
-    made = stylize_all(places.values(), style=style, size=values["size"], batch=given.batch, device=given.device)
+    made = stylize_all(places.values(), style=style, **values, batch=given.batch, device=given.device)
     for number, image in tqdm(made, total=len(names), desc=f"{style} on {where}", disable=given.quiet):
         if isinstance(image, Exception):
             failed += 1

@@ -388,7 +388,7 @@ def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("styletx.course.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
     monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
     page = write_demo(tmp_path / "demo.html", size=64, device="cpu").read_text()
-    assert page.count("data:image/jpeg;base64,") == 4 * 3 + 4 + 4 + 4 + 4 + 4 + 5 + 4
+    assert page.count("data:image/jpeg;base64,") == 4 * 3 + 4 + 3 + 4 + 4 + 4 + 4 + 5 + 4
     assert page.count('alt="') == page.count("<img ") and "http" not in page
 
 

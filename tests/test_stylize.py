@@ -104,6 +104,9 @@ def test_a_folder_from_the_shell(own, tmp_path, capsys):
     said = capsys.readouterr()
     assert "torn.jpg" in said.err and "2 pictures, 1 photos left out" in said.out
     assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.png")) == ["a.png", "inner/a.png"]
+    assert cli.main([*given, "--strength", "0", "--keep-colours", "luminance"]) == 0  # nothing is painted at all
+    assert float((images.read(out / "a.png") - images.read(photos / "a.jpg")).abs().max()) < 0.01
+    assert cli.main([*given, "--strength", "7"]) == 2 and cli.main(given) == 0
     name, pictures, arguments = records.again(out / "inner" / "a.png")
     assert name == "stylize" and pictures["content"] == str(photos / "inner" / "a.png")
     again = stylize(**pictures, **arguments, device="cpu")

@@ -66,6 +66,9 @@ def test_what_goes_in_must_fit():
     for call, words in (
         (lambda: plain(noise[:1]), "right would be sizes"),
         (lambda: plain([noise[0], noise[0]]), "right would be sizes"),
+        (lambda: plain([]), "right would be sizes"),
+        (lambda: plain([torch.rand(1, 3, 15, 16), torch.rand(1, 3, 7, 8)]), "right would be sizes"),
+        (lambda: painting(noise, torch.rand(1, 3, 18, 16)), "right would be sizes"),
         (lambda: plain(noise, torch.rand(1, 3, 16, 16)), "takes no photo"),
         (lambda: painting(noise), "takes a photo"),
         (lambda: TextureNet(0), "scales"),
@@ -186,6 +189,12 @@ def test_from_the_shell_and_again(tmp_path, capsys):
     ):
         with pytest.raises(EncoderError, match=words):
             texture(texture=wrong)
-    for wrong, words in (({"schedule": "up"}, "schedule"), ({"steps": 0}, "steps"), ({"out": "x.pt"}, "out")):
+    for wrong, words in (
+        ({"schedule": "up"}, "schedule"),
+        ({"loss": "reshuffle"}, "cannot follow it"),
+        ({"size": 64, "scales": 7}, "a single position"),
+        ({"steps": 0}, "steps"),
+        ({"out": "x.pt"}, "out"),
+    ):
         with pytest.raises(ValueError, match=words):
             train_texture("waves", **wrong)

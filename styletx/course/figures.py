@@ -75,58 +75,92 @@ def number_grids(*arrays: Tensor, titles: Sequence[str], signs: Sequence[str] = 
     return figure
 
 
+class _Board:
+    """A plane on which pictures, boxes and arrows are put; `figure` is what was drawn."""
+
+    def __init__(self, size: tuple[float, float], width: tuple[float, float], height: tuple[float, float]):
+        import matplotlib.pyplot as plt
+
+        self.figure, self.axis = plt.subplots(figsize=size)
+        self.axis.set(xlim=width, ylim=height)
+        self.axis.set_aspect("equal")
+        self.axis.axis("off")
+        plt.close(self.figure)
+
+    def put(self, image: Tensor, left: float, bottom: float, width: float, name: str, colour: str = "black") -> None:
+        height = width * image.shape[-2] / image.shape[-1]
+        shown = image[0].permute(1, 2, 0).clamp(0, 1)
+        where = (left, left + width, bottom, bottom + height)
+        self.axis.imshow(shown, extent=where, zorder=2, interpolation="nearest" if image.shape[-1] < 64 else None)
+        self.axis.text(left + width / 2, bottom + height + 1.1, name, ha="center", color=colour, fontsize=13)
+
+    def box(self, left: float, bottom: float, width: float, height: float, text: str, colour: str) -> None:
+        from matplotlib.patches import FancyBboxPatch
+
+        shape = FancyBboxPatch(
+            (left, bottom), width, height, boxstyle="round,pad=0,rounding_size=1", fc="white", ec=colour, lw=1.6
+        )
+        self.axis.add_patch(shape)
+        self.axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=11)
+
+    def arrow(self, start: tuple[float, float], end: tuple[float, float], colour: str = "black") -> None:
+        style = dict(arrowstyle="-|>", color=colour, lw=1.6, shrinkA=0, shrinkB=0)
+        self.axis.annotate("", end, start, arrowprops=style)
+
+
 def pipeline(photo: Tensor, made: Tensor, painting: Tensor):
     """The Figure of how a network learns to paint: x → f_W → ŷ, and ŷ beside y_c and y_s in a loss network.
 
     Photo x = y_c, what the network makes of it, and the painting y_s are pictures (1, 3, H, W). Source: Johnson et al.
     2016, Fig. 2.
     """
-    import matplotlib.pyplot as plt
-    from matplotlib.patches import FancyBboxPatch
+    board, grey = _Board((11.5, 5.9), (0, 93), (-3, 44)), "#8a949a"
+    board.put(photo, 1, 15, 15, "$x$")
+    board.box(21, 14.5, 13, 11, "transform\nnetwork $f_W$\n(learns)", "black")
+    board.put(made, 39, 15, 15, r"$\hat{y} = f_W(x)$")
+    board.put(painting, 39, 29.5, 13, "$y_s$", STYLE)
+    board.put(photo, 39, 1, 15, "$y_c = x$", CONTENT)
+    board.box(60, 4, 13, 31, "loss\nnetwork $\\phi$\n(at rest)", grey)
+    board.box(77, 22.5, 15, 9, "style loss\n" r"$\|G(\hat{y}) - G(y_s)\|^2$", STYLE)
+    board.box(77, 8, 15, 9, "content loss\n" r"$\|\phi(\hat{y}) - \phi(y_c)\|^2$", CONTENT)
+    board.arrow((16.5, 20), (20.8, 20))
+    board.arrow((34.2, 20), (38.6, 20))
+    board.arrow((54.4, 20), (59.8, 20))
+    board.arrow((52.4, 33), (59.8, 33), STYLE)
+    board.arrow((54.4, 6), (59.8, 6), CONTENT)
+    board.arrow((73.2, 27), (76.8, 27), STYLE)
+    board.arrow((73.2, 12.5), (76.8, 12.5), CONTENT)
+    board.axis.plot([85, 85, 27.5, 27.5], [7.8, -2, -2, 12], color=grey, lw=1.4, ls="--")
+    board.arrow((27.5, 11.9), (27.5, 14.2), grey)
+    board.axis.text(26.5, 5, "gradient", color=grey, fontsize=10, ha="right", va="center")
+    return board.figure
 
-    figure, axis = plt.subplots(figsize=(11.5, 5.9))
-    axis.set(xlim=(0, 93), ylim=(-3, 44))
-    axis.set_aspect("equal")
-    axis.axis("off")
-    grey = "#8a949a"
 
-    def put(image: Tensor, left: float, bottom: float, width: float, name: str, colour: str) -> None:
-        height = width * image.shape[-2] / image.shape[-1]
-        axis.imshow(
-            image[0].permute(1, 2, 0).clamp(0, 1), extent=(left, left + width, bottom, bottom + height), zorder=2
-        )
-        axis.text(left + width / 2, bottom + height + 1.1, name, ha="center", color=colour, fontsize=13)
+def generator(noise: Sequence[Tensor], made: Tensor, channels: int = 8):
+    """The Figure of a texture network: each noise tensor through a block, joined to what comes from coarser ones.
 
-    def box(left: float, bottom: float, width: float, height: float, text: str, colour: str) -> None:
-        shape = FancyBboxPatch(
-            (left, bottom), width, height, boxstyle="round,pad=0,rounding_size=1", fc="white", ec=colour, lw=1.6
-        )
-        axis.add_patch(shape)
-        axis.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=11)
-
-    def arrow(start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
-        axis.annotate("", end, start, arrowprops=dict(arrowstyle="-|>", color=colour, lw=1.6, shrinkA=0, shrinkB=0))
-
-    put(photo, 1, 15, 15, "$x$", "black")
-    box(21, 14.5, 13, 11, "transform\nnetwork $f_W$\n(learns)", "black")
-    put(made, 39, 15, 15, r"$\hat{y} = f_W(x)$", "black")
-    put(painting, 39, 29.5, 13, "$y_s$", STYLE)
-    put(photo, 39, 1, 15, "$y_c = x$", CONTENT)
-    box(60, 4, 13, 31, "loss\nnetwork $\\phi$\n(at rest)", grey)
-    box(77, 22.5, 15, 9, "style loss\n" r"$\|G(\hat{y}) - G(y_s)\|^2$", STYLE)
-    box(77, 8, 15, 9, "content loss\n" r"$\|\phi(\hat{y}) - \phi(y_c)\|^2$", CONTENT)
-    arrow((16.5, 20), (20.8, 20), "black")
-    arrow((34.2, 20), (38.6, 20), "black")
-    arrow((54.4, 20), (59.8, 20), "black")
-    arrow((52.4, 33), (59.8, 33), STYLE)
-    arrow((54.4, 6), (59.8, 6), CONTENT)
-    arrow((73.2, 27), (76.8, 27), STYLE)
-    arrow((73.2, 12.5), (76.8, 12.5), CONTENT)
-    axis.plot([85, 85, 27.5, 27.5], [7.8, -2, -2, 12], color=grey, lw=1.4, ls="--")
-    arrow((27.5, 11.9), (27.5, 14.2), grey)
-    axis.text(26.5, 5, "gradient", color=grey, fontsize=10, ha="right", va="center")
-    plt.close(figure)
-    return figure
+    noise: as the network takes it, the finest first, (1, 3, H/2ⁱ, W/2ⁱ); made: the picture. Source: Ulyanov et al.
+    2016, Fig. 2.
+    """
+    count = len(noise)
+    board = _Board((11.5, 4.6), (0, 20 * count + 26), (-4, 36))
+    for place, z in enumerate(reversed(noise)):
+        left, side = 20 * place, 2.5 + 2 * place
+        board.put(z, left + (11 - side) / 2, 21 + (11 - side) / 2, side, f"$z_{count - 1 - place}$", STYLE)
+        board.arrow((left + 5.5, 20.5), (left + 5.5, 16.4), STYLE)
+        board.box(left, 11, 11, 5, f"block: {channels}", "black")
+        if place:
+            board.arrow((left + 5.5, 10.8), (left + 5.5, 6.4))
+            board.box(left - 1, 0, 13, 6, f"join, block:\n{(place + 1) * channels}", "black")
+            board.arrow((left - 8, 3) if place > 1 else (left - 14.5, 3), (left - 1.3, 3))
+            board.axis.text(left - 5, 4.2, "×2", ha="center", fontsize=11)
+        else:
+            board.axis.plot([5.5, 5.5], [10.8, 3], color="black", lw=1.6)
+    end = 20 * count
+    board.arrow((end - 8, 3), (end + 0.4, 3))
+    board.axis.text(end - 4, 4.2, "1×1", ha="center", fontsize=11)
+    board.put(made, end + 1, -3, 23, r"$g(z;\,\theta)$")
+    return board.figure
 
 
 def table(rows: Sequence[Sequence[Any]], header: Sequence[str]):

@@ -12,6 +12,7 @@ from torch import Tensor
 from .. import __version__, images, samples
 from . import METHODS
 from .options import picture_options
+from .stylize import file_and_choice
 
 
 class RecordError(ValueError):
@@ -45,14 +46,8 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
 
 def _is_network(value: Any) -> bool:
     """Is it the file of a network? It is recorded with its hash, as a picture that went in is."""
-    file = _file(value) if isinstance(value, str) else ""
+    file = file_and_choice(value)[0] if isinstance(value, str) else ""
     return file.endswith(".safetensors") and Path(file).expanduser().is_file()
-
-
-def _file(source: str) -> str:
-    """The file of a source: of "many.safetensors#wave", which also says what is wanted of it, the part before."""
-    file, mark, _ = source.partition(".safetensors#")
-    return f"{file}.safetensors" if mark else source
 
 
 def _entry(source: Any) -> dict[str, str]:
@@ -65,7 +60,7 @@ def fingerprint(source: Any) -> str:
         return hashlib.sha256(source.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
-    if str(source) not in samples.names() and (path := Path(_file(str(source))).expanduser()).is_file():
+    if str(source) not in samples.names() and (path := Path(file_and_choice(str(source))[0]).expanduser()).is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
     return hashlib.sha256(images.to_array(samples.load(source)).tobytes()).hexdigest()
 
@@ -90,7 +85,7 @@ def again(path: str | os.PathLike) -> tuple[str, dict[str, Any], dict[str, Any]]
     pictures = {}
     for key, entries in sources.items():
         for source, wanted in entries:
-            if source not in samples.names() and not Path(_file(source)).is_file():
+            if source not in samples.names() and not Path(file_and_choice(source)[0]).is_file():
                 raise RecordError(f"{key}: {source} is not there any more")
             if fingerprint(source) != wanted:
                 raise RecordError(f"{key}: {source} is not the picture it was (its sha256 has changed)")

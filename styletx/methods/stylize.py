@@ -141,7 +141,7 @@ def enlarge(
 
 def painter(style: str | Path, device: str | torch.device | None = None) -> "TransformNet | Styled":
     """The network of one of `STYLES`, or of a file (and what a # behind it says); EncoderError where none paints."""
-    name, _, chosen = str(style).partition("#")
+    name, chosen = file_and_choice(str(style))
     network = load_network(network_file(name, STYLES, "style"), device)
     if isinstance(network, ManyStyles):
         if not chosen:
@@ -151,8 +151,14 @@ def painter(style: str | Path, device: str | torch.device | None = None) -> "Tra
     if not isinstance(network, TransformNet):
         raise EncoderError(f"{style}: not a network that paints")
     if chosen:
-        raise EncoderError(f"{style}: a network of one style; nothing can be chosen")
+        raise EncoderError(f"{style}: a network of one style; nothing can be chosen behind its name")
     return network
+
+
+def file_and_choice(style: str) -> tuple[str, str]:
+    """Of "many.safetensors#wave" the network's file and what is chosen of it; of anything else itself, and ""."""
+    file, mark, chosen = style.rpartition(".safetensors#")
+    return (f"{file}.safetensors", chosen) if mark else (style, "")
 
 
 class Styled(nn.Module):
@@ -179,8 +185,8 @@ def mixture(words: str, styles: Sequence[str]) -> Tensor:
             weight = float(number or 1)
         except ValueError:
             weight = math.nan
-        if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(f"style: {part.strip()}; a weight must be a number that is not negative, as in {name}:0.5")
+        if not 0 <= weight <= 1e6:
+            raise ValueError(f"style: {part.strip()}; a weight must be a number from 0 to 1e6, as in {name}:0.5")
         weights[0, list(styles).index(known_style(name.strip(), styles))] += weight
     if not float(weights.sum()) > 0:
         raise ValueError(f"style: {words}; at least one weight must be above 0")

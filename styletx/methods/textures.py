@@ -44,7 +44,8 @@ def texture(
 ) -> Tensor:
     """Make a texture out of noise, in one pass; a picture (1, 3, H, W) in [0, 1], of any size.
 
-    With sides that are multiples of 16 its opposite edges fit, so that it can be tiled. Raises EncoderError for a file
+    With sides that are multiples of 16 (for the networks that ship) its opposite edges fit, so that it can be tiled. No
+    side is shorter than 16 pixels. Raises EncoderError for a file
     that is missing or damaged or holds no texture network.
     """
     network = texture_network(texture, device)
@@ -111,6 +112,12 @@ def train_texture(
     parts = style_parts(loss).items()
     terms = [Match(part, painting, at, scale=style_scale, name=term) for term, (part, at) in parts]
     bound = Objective(*terms, Energy(closeness, diversity)).at((size, size), looking)
+    if bound.changes:
+        raise ValueError(
+            f"loss: {loss} is drawn anew or learns while a picture is optimised; a network cannot follow it"
+        )
+    if network.sizes((size, size))[-1][0] < 2:
+        raise ValueError(f"scales: {scales} for {size} pixels; the coarsest noise would be a single position")
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         return bound(network(network.noise(batch, (size, size), generator))[..., :size, :size])

@@ -102,6 +102,7 @@ class ManyStyles(Painter):
         styles = list(styles)
         if not styles or len(set(styles)) < len(styles):
             raise ValueError(f"styles: {styles}; right would be names, each of them once")
+        _check_names(styles)
         self.settings: dict[str, Any] = dict(styles=styles, width=width, blocks=blocks, inner=inner)
         # A table for each convolution, (styles, 2C): γ = 1, then β = 0.
         begin = [torch.cat([torch.ones(len(styles), c), torch.zeros(len(styles), c)], 1) for c in self.channels]
@@ -129,13 +130,15 @@ class ManyStyles(Painter):
     def add(self, name: str, like: Tensor | None = None) -> None:
         """One style more, at the mean of the others' points or at `like` (1, size), and alone in being trainable.
 
-        Everything else is frozen: the filters, and in each table the rows of the other styles (their gradient is
-        zero). Raises ValueError for a name that is taken.
+        Everything else is frozen: the filters, and in each table the rows of the other styles, whose gradient is zero
+        (an optimiser must have no weight decay). Raises ValueError for a name that is taken or could not be called.
         """
         if name in self.styles:
             raise ValueError(f"name: {name} is taken; there is {', '.join(self.styles)}")
+        _check_names([name])
         with torch.no_grad():
-            start = self.point(torch.full((1, len(self.styles)), 1 / len(self.styles))) if like is None else like
+            mean = self.tables[0].new_full((1, len(self.styles)), 1 / len(self.styles))
+            start = self.point(mean) if like is None else like
             rows = start.split([2 * count for count in self.channels], dim=1)
             tables = [torch.cat([table, row.to(table)]) for table, row in zip(self.tables, rows, strict=True)]
         self.requires_grad_(False)
@@ -143,6 +146,12 @@ class ManyStyles(Painter):
         for table in self.tables:
             table.register_hook(_only_last)
         self.styles.append(name)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if not name.strip() or name != name.strip() or set(name) & set(",:#"):
+            raise ValueError(f"styles: {name!r}; a name has no comma, colon or # and no space at its ends")
 
 
 def _only_last(gradient: Tensor) -> Tensor:

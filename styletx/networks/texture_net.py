@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checks import check_choice, check_whole
-from ..images import Size
+from ..images import Size, size_of
 from .transform_net import NORMS
 
 NOISE = 3  # channels of each noise tensor
@@ -60,9 +60,9 @@ class TextureNet(nn.Module):
     (B, 3, H, W) in [0, 1] goes in beside the noise at every scale, `forward(noise, photo)`, and decides the size. Fully
     convolutional, so that any size comes out of one network; with circular padding, opposite edges of a texture fit.
     `width`: channels of each scale's block, 8 in the paper; they add up on the way. Paper: 5 scales, 6 with content;
-    batch normalisation. Departs from it in a sigmoid behind the last convolution. Weights: Xavier's, from PyTorch's
-    global generator. Raises ValueError for fewer than 1 scale or channel, an unknown norm or padding, and (when called)
-    for noise of other sizes, and for a photo that is missing, or not wanted.
+    batch normalisation. Departs from it in a sigmoid behind the last convolution. Weights of the blocks: Xavier's, from
+    PyTorch's global generator. Raises ValueError for fewer than 1 scale or channel, an unknown norm or padding, and
+    (when called) for noise of other sizes, and for a photo that is missing, or not wanted.
     """
 
     def __init__(
@@ -84,23 +84,26 @@ class TextureNet(nn.Module):
 
     def noise(self, count: int, size: Size, generator: torch.Generator | None = None) -> list[Tensor]:
         """Noise for `count` pictures of that size (height, width), uniform in [0, 1], the finest scale first."""
-        step = 2 ** (self.scales - 1)
-        height, width = (-(-side // step) * step for side in size)
         return [
-            torch.rand(count, NOISE, height >> k, width >> k, generator=generator).to(self.last.weight.device)
-            for k in range(self.scales)
+            torch.rand(count, NOISE, *scale, generator=generator).to(self.last.weight.device)
+            for scale in self.sizes(size)
         ]
 
+    def sizes(self, size: Size) -> list[Size]:
+        """Of the noise tensors for a picture of that size (height, width), the finest first."""
+        step = 2 ** (self.scales - 1)
+        height, width = (-(-side // step) * step for side in size)
+        return [(height >> k, width >> k) for k in range(self.scales)]
+
     def forward(self, noise: Sequence[Tensor], photo: Tensor | None = None) -> Tensor:
-        height, width = noise[0].shape[-2:]
-        sizes = [(height >> k, width >> k) for k in range(self.scales)]
-        if len(noise) != self.scales or any(tuple(z.shape[-2:]) != s for z, s in zip(noise, sizes, strict=False)):
-            raise ValueError(f"noise: {[tuple(z.shape) for z in noise]}; right would be sizes {sizes}")
         if (photo is None) == self.content:
             raise ValueError(f"photo: this network takes {'a' if self.content else 'no'} photo beside the noise")
-        size = (height, width)
+        size = size_of(noise[0] if photo is None else photo) if noise else (0, 0)
+        sizes = self.sizes(size)
+        height, width = sizes[0]
+        if [size_of(z) for z in noise] != sizes:
+            raise ValueError(f"noise: {[tuple(z.shape) for z in noise]}; right would be sizes {sizes}")
         if photo is not None:
-            size = (photo.shape[-2], photo.shape[-1])
             more = (0, width - size[1], 0, height - size[0])
             photo = F.pad(photo, more, mode="replicate") if any(more) else photo
             noise = [torch.cat([z, F.adaptive_avg_pool2d(photo, s)], 1) for z, s in zip(noise, sizes, strict=True)]
@@ -122,6 +125,7 @@ def closeness(images: Tensor) -> Tensor:
     if count == 1:
         return images.sum() * 0
     flat = images.flatten(1)
-    squares = (flat[:, None] - flat[None]).square().mean(2)  # not cdist, whose gradient at 0 is not finite
-    other = squares + torch.eye(count, device=images.device) * 1e9
-    return -0.5 * (other.amin(1) + 1e-8).log().mean()
+    with torch.no_grad():
+        apart = torch.cdist(flat, flat).fill_diagonal_(torch.inf)
+    # Not the root of cdist, whose gradient at 0 is not finite.
+    return -0.5 * ((flat - flat[apart.argmin(1)]).square().mean(1) + 1e-8).log().mean()

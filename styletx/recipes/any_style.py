@@ -14,8 +14,9 @@ from torch import Tensor
 
 from .. import samples
 from ..encoders import Encoder, load_encoder
-from ..images import check_place, fit_size, resize, size_of, write
+from ..images import fit_size, resize, size_of, write
 from ..methods.gatys import gatys_objective
+from ..methods.watched import network_place
 from ..networks.any_style import SEEN, AnyStyle, style_statistics
 from ..networks.files import save_network
 from ..training.fit import train
@@ -29,7 +30,7 @@ NAMED = (
     "starry-night-over-the-rhone", "tahitian-women", "te-fare", "water-lilies", "charing-cross-bridge",
     "san-giorgio-at-dusk", "composition-vii", "flowering-plum", "riverbank", "dance-foyer",
 )  # fmt: skip
-UNSEEN = ("etretat", "night-cafe", "red-vineyards", "in-bed")  # no network has seen them: it is judged on these
+UNSEEN = ("etretat", "night-cafe", "red-vineyards", "in-bed")  # this network has not seen them: it is judged on these
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,8 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
     add("--optimizer", default="soap", choices=OPTIMIZERS)
     add("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    out = options.out.expanduser()
-    check_place(out)
+    out = network_place(options.out)
+    assert out is not None
     looking = load_encoder("mini")
     photos = Photos(options.photos or default_photos(), options.side, options.seed)
     # At 3:2, a photo of that longer side has 2/3·size² pixels; a crop has side².
@@ -70,6 +71,11 @@ def main(arguments: list[str] | None = None) -> None:
     brought = gatys_objective("content", "style", **how).at(size, looking)
     feed = Feed(photos, options.batch)
     turn = Turn()
+    with torch.no_grad():  # which fixes the denominators, also where a training goes on
+        first = feed.first().to(looking.device)
+        none = torch.zeros(options.batch, dtype=torch.int64)
+        table(first, {"content": first, "style": none})
+        brought(first, {"content": first, "style": first})
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         photo = next(feed).to(looking.device)
@@ -90,13 +96,14 @@ def main(arguments: list[str] | None = None) -> None:
         pictures = [network(preview, torch.tensor([k], device=looking.device)) for k in range(3)]
         return torch.cat([*pictures, network.paint(preview, network.predict(unseen))], -1).cpu()
 
-    told = {key: getattr(options, key) for key in ("batch", "side", "size", "rate", "optimizer", "seed")}
+    about = {key: getattr(options, key) for key in ("batch", "side", "size", "rate", "optimizer", "seed")}
+    about |= {"photos": len(photos.paths), "paintings": len(paintings), "style_weight": STYLE_WEIGHT}
     run = train(
         losses, {"network": network}, steps=options.steps, rate=options.rate, clip=10.0, seed=options.seed,
         keep={"photos": feed, "turn": turn}, checkpoint=out.with_suffix(".checkpoint.pt"), preview=look,
-        preview_every=250, optimizer=optimizer_of(options.optimizer), identity=told | network.settings,
+        # An odd number of steps, so that both kinds of step have their turn at it.
+        preview_every=250, optimizer=optimizer_of(options.optimizer, every=9), identity=about | network.settings,
     )  # fmt: skip
-    about = told | {"photos": len(photos.paths), "paintings": len(paintings), "style_weight": STYLE_WEIGHT}
     for step in run:
         if step.raw is not None:
             save_network(network, out, about | {"step": step.number})

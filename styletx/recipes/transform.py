@@ -37,15 +37,18 @@ STYLE_WEIGHT = 20.0  # 50, `gatys`' own, leaves too little of the photo
 OPTIMIZERS = ("adam", "soap")
 
 
-def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer] | None:
-    """None for Adam, which is `fit`'s own; or SOAP, which also turns the gradient into its own eigenvectors."""
+def optimizer_of(name: str, every: int = 10) -> Callable[..., torch.optim.Optimizer] | None:
+    """None for Adam, which is `fit`'s own; or SOAP, which also turns the gradient into its own eigenvectors.
+
+    every: so many steps these are computed anew.
+    """
     if name == "adam":
         return None
     try:
         from pytorch_optimizer import SOAP
     except ImportError:
         raise ValueError("optimizer: soap needs pip install pytorch-optimizer") from None
-    return partial(SOAP, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=10)
+    return partial(SOAP, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=every)
 
 
 def add_training(parser: argparse.ArgumentParser, side: int, batch: int, steps: int, rate: float, every: str) -> None:
@@ -154,6 +157,8 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
     several = len(styles) > 1
     if several and (options.norm, options.upsampling) != ("instance", "nearest"):
         raise ValueError("norm, upsampling: a network of several styles has conditional instance norm, and nearest")
+    if options.inner is not None and not several:
+        raise ValueError("inner: of a network of several styles; one of a single style has 4 × width")
     objective = gatys_objective(
         "content", styles, content_weight=options.content_weight, style_weight=options.style_weight,
         style_scale=scale, choose="style" if several else "",

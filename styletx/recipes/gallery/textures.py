@@ -12,13 +12,13 @@ import torch
 from ... import samples
 from ...encoders import load_encoder
 from ...images import noise_like, resize
-from ...losses import gram_loss
-from ...methods.gatys import STYLE_LAYERS, gatys_objective
+from ...losses import gram_loss, value_range
+from ...methods.gatys import RANGE_WEIGHT, STYLE_LAYERS, gatys_objective
 from ...methods.stylize import stylize
 from ...methods.textures import TEXTURES, sample, texture_network, train_texture
 from ...methods.train_style import train_style
 from ...networks.texture_net import TextureNet, closeness
-from ...objective import Match, Objective
+from ...objective import Energy, Match, Objective
 from ...samples import load
 from ...synthesis import synthesize
 from ...training.fit import fit
@@ -43,9 +43,9 @@ def texture_worth() -> Strip:
     name, counts = TEXTURES[0], (20, 50, 200)
     target, encoder = load(name), load_encoder("mini", device="cpu")
     network, side = texture_network(name, "cpu"), 192  # as it was trained
-    objective = Objective(Match(gram_loss, target, STYLE_LAYERS))
+    objective = Objective(Match(gram_loss, target, STYLE_LAYERS), Energy(value_range, RANGE_WEIGHT))
     bound = objective.at((side, side), encoder)
-    begin = noise_like(torch.zeros(1, 3, side, side), 0)
+    begin = noise_like(target, 0, size=(side, side))  # as `reconstruct_style` has it
     made, start = {}, time.perf_counter()
     curve: list[float] = []
     for step in synthesize(objective, encoder, start=begin, steps=max(counts), levels=1, keep_detail=False):
