@@ -26,6 +26,7 @@ from .options import Choice, Number, check_options, checked
 
 STYLES = ("starry-night", "great-wave", "the-scream")
 LOSSES = ("perceptual", "pixel")
+NETWORKS = (*STYLES, *LOSSES)
 TILE, MARGIN = 256, 20  # pixels of a picture that is enlarged: 4 + 8 + 2 + 1 for the filters, 2 for bicubic
 
 
@@ -211,7 +212,7 @@ def enlarger(loss: str | Path, device: str | torch.device | None = None) -> Supe
     return network
 
 
-def network_file(name: str | Path, among: Sequence[str] = (*STYLES, *LOSSES), argument: str = "network") -> Path:
+def network_file(name: str | Path, among: Sequence[str] = NETWORKS, argument: str = "network") -> Path:
     """Where a network lies: one that ships, by its name, or the file of that path; EncoderError for neither."""
     path = Path(name).expanduser()
     if path.suffix == ".safetensors":
