@@ -450,7 +450,7 @@ assert apart["0.03"] > 1.2 * apart["0.0"]
 
 # %% [markdown]
 # The nearest of eight samples is further away, by half. Look at how: besides placing things differently, the second network paints
-# in stronger contrasts and larger patches. That, too, takes samples apart, and costs $\mathcal{L}_T$ little.
+# in stronger contrasts and larger patches. That, too, takes samples apart.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Try it
@@ -536,7 +536,6 @@ panel
 #
 # - *Every sample is nearly the same*: collapse; the diversity term is against it.
 # - *The same motif repeats at regular distances*: samples of the training that were small beside the texture's patterns.
-# - *Bars and ladders*: the paper's rate of 0.1 with batches of two.
 # - *Seams*: zero padding, or a size that is no multiple of 16 and was cropped.
 # - *A pale photo gives a pale painting*: batch normalisation.
 #

@@ -15,7 +15,7 @@ from ..encoders import ENCODERS, WEIGHTS, load_encoder
 from ..methods import METHODS
 from ..methods.options import Picture, options
 from ..methods.stylize import LOSSES, STYLES, enlarger, network_file, painter
-from ..methods.textures import TEXTURES, texture_network
+from ..methods.textures import TEXTURES, texture_file, texture_network
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
 
@@ -37,7 +37,7 @@ def examine(device: str | torch.device | None = None) -> bool:
     networks: list[tuple[str, Callable[..., object], Path]]
     networks = [(name, painter, network_file(name)) for name in STYLES]
     networks += [(name, enlarger, network_file(name)) for name in LOSSES]
-    networks += [(name, texture_network, WEIGHTS / f"texture-{name}.safetensors") for name in TEXTURES]
+    networks += [(name, texture_network, texture_file(name)) for name in TEXTURES]
     for name, load, path in networks:
         try:
             size = path.stat().st_size

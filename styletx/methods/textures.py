@@ -56,15 +56,20 @@ def texture(
 
 def texture_network(name: str | Path, device: str | torch.device | None = None) -> TextureNet:
     """The network of one of `TEXTURES`, or of a file; EncoderError where there is none that makes textures."""
-    path = Path(name).expanduser()
-    if name in TEXTURES:
-        path = WEIGHTS / f"texture-{name}.safetensors"
-    elif path.suffix != ".safetensors":
-        raise EncoderError(f"{name}: no texture of that name; there is {', '.join(TEXTURES)}, or a .safetensors file")
-    network = load_network(path, device)
+    network = load_network(texture_file(name), device)
     if not isinstance(network, TextureNet) or network.content:
         raise EncoderError(f"{name}: not a network that makes textures")
     return network
+
+
+def texture_file(name: str | Path) -> Path:
+    """Where a network of textures lies: one that ships, by its name, or the file of that path; else EncoderError."""
+    if name in TEXTURES:
+        return WEIGHTS / f"texture-{name}.safetensors"
+    path = Path(name).expanduser()
+    if path.suffix != ".safetensors":
+        raise EncoderError(f"{name}: no texture of that name; there is {', '.join(TEXTURES)}, or a .safetensors file")
+    return path
 
 
 def sample(network: TextureNet, size: tuple[int, int], seed: int = 0) -> Tensor:
