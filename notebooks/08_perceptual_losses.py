@@ -44,7 +44,7 @@ from styletx import (
 from styletx.course.figures import CONTENT, STYLE, heat, pipeline, table
 from styletx.course.gallery import figure, numbers
 from styletx.images import luminance, noise_like
-from styletx.methods.stylize import STYLES, painter
+from styletx.methods.painters import ALONE, painter
 from styletx.networks.transform_net import Convolution, TransformNet
 
 torch.manual_seed(0)
@@ -248,7 +248,7 @@ figure(
 # %%
 judged = numbers("network_worth")
 fig, axis = plt.subplots(figsize=(7, 3.2), constrained_layout=True)
-for style, shade in zip(STYLES, (1.0, 0.7, 0.4), strict=True):
+for style, shade in zip(ALONE, (1.0, 0.7, 0.4), strict=True):
     curve, value = judged[style]["curve"], judged[style]["means"]["network"]
     evaluations = range(1, len(curve) + 1)
     axis.plot(
@@ -265,7 +265,7 @@ fig
 
 # %%
 rows = []
-for style in STYLES:
+for style in ALONE:
     means = judged[style]["means"]
     own, after = means["own photo"], means["optimised"]
     of = len(judged[style]["rows"])
@@ -307,8 +307,7 @@ print(f"one pass {once:.3f} s; {step.evaluations} evaluations {seconds:.1f} s, "
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## A start for an optimisation
 #
-# The network is fast and rough, and an optimisation can go on where it stopped. (For a painting that a network has learnt,
-# `start="stylize"` does both.)
+# The network is fast and rough, and an optimisation can go on where it stopped (`start="stylize"` does both).
 
 # %%
 first = resize(painted, 256)
@@ -324,7 +323,7 @@ show(*pictures, titles=["the network", "25 evaluations from it", "25 from the ph
 # photographs at 256 pixels; 60 where it never is.)
 
 # %%
-needed = {style: judged[style]["means"]["start"] for style in STYLES}
+needed = {style: judged[style]["means"]["start"] for style in ALONE}
 print({style: round(spent) for style, spent in needed.items()})
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from .images import read, resize, show, write
     from .losses import Loss, content_loss, gram_loss, mean_squared, total_variation, value_range
     from .methods.deep_photo import deep_photo
+    from .methods.enlarge import enlarge
     from .methods.gatys import gatys, gatys_objective, reconstruct_content, reconstruct_style
     from .methods.inversion import invert
     from .methods.photo_wct import photo_wct
     from .methods.smoothing import smooth
-    from .methods.stylize import enlarge, stylize
+    from .methods.stylize import stylize
     from .methods.textures import texture, train_texture
     from .methods.train_style import train_style
     from .methods.wct import adain, wct
@@ -35,7 +36,8 @@ _FROM = {
     "methods.inversion": ("invert",),
     "methods.photo_wct": ("photo_wct",),
     "methods.smoothing": ("smooth",),
-    "methods.stylize": ("enlarge", "stylize"),
+    "methods.enlarge": ("enlarge",),
+    "methods.stylize": ("stylize",),
     "methods.textures": ("texture", "train_texture"),
     "methods.train_style": ("train_style",),
     "methods.wct": ("adain", "wct"),

@@ -1,8 +1,10 @@
 """`styletx ...`: every method from a shell, built from the methods' own signatures."""
 
 import argparse
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ from torch import Tensor
 
 from . import __version__, images, samples
 from .devices import describe_device, is_out_of_memory
+from .folder import about, is_folder, one_line, paint_folder
 from .methods import METHODS
 from .methods.options import Choice, Number, Option, Picture, options, picture_options
 from .methods.record import RecordError, again, record
 from .methods.smoothing import NotConverged
+from .methods.stylize import ALL
 
+STDIO = "-"
 BAD_INPUT = 2  # exit status, as argparse itself has it
 FILE_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError, NotConverged)
 
@@ -37,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (*FILE_ERRORS, RuntimeError) as error:
         if not isinstance(error, FILE_ERRORS) and not is_out_of_memory(error):
             raise
-        print(f"styletx {given.command}: {_one_line(error)}", file=sys.stderr)
+        print(f"styletx {given.command}: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
 
 
@@ -96,15 +101,20 @@ def _add_method(commands: Any, name: str, method: Any) -> None:
             flag = option.name if option.required else "--" + option.name.replace("_", "-")
             many = option.allowed.many or name == "stylize"
             several = {"nargs": "+"} if many else {}
-            command.add_argument(flag, help=f"{option.allowed.help} (a sample's name or a file)", **several)
+            command.add_argument(
+                flag, help=f"{option.allowed.help} (a sample's name, a file, or - for stdin)", **several
+            )
         else:
             _add_option(command, option)
-    command.add_argument("-o", "--output", required=True, help="where the picture goes: .png carries how it was made")
+    command.add_argument("-o", "--output", required=True,
+        help="where the picture goes: .png carries how it was made; - is stdout")  # fmt: skip
     command.add_argument("--device", default=None, help="cpu, cuda, mps (default: the best there is)")
+    command.add_argument("--json", action="store_true", help="say on stdout what was made, as JSON, a line for each")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.set_defaults(run=_method)
     if name == "stylize":
         command.epilog = "Several photos, or a folder of them, are painted into the folder OUTPUT."
+        command.add_argument("--sheet", action="store_true", help="the photo in every style there is, on one sheet")
         command.add_argument("--batch", type=int, default=4, help="photos of one size at once (default: 4)")
 
 
@@ -137,92 +147,66 @@ def _values(method: Any, given: argparse.Namespace) -> dict[str, Any]:
 def _method(given: argparse.Namespace) -> int:
     method = METHODS[given.command]
     if given.command == "stylize":
+        if given.sheet:
+            given.style = ALL
         output = Path(given.output).expanduser()
-        if len(given.content) > 1 or _is_folder(given.content[0]) or output.is_dir() or not output.suffix:
-            return _stylize_many(given, _values(method, given))
+        one = given.output == STDIO or (output.suffix and not output.is_dir())
+        if len(given.content) > 1 or is_folder(given.content[0]) or not one:
+            return 0 if paint_folder(given, _values(method, given)) else BAD_INPUT
     pictures = {name: getattr(given, name) for name in picture_options(method)}
     pictures = {
         name: value[0] if isinstance(value, list) and len(value) == 1 else value
         for name, value in pictures.items()
         if value is not None
     }
-    return _make(given.command, pictures, _values(method, given), given.output, given.device, not given.quiet)
-
-
-def _is_folder(name: str) -> bool:
-    """Is it a folder? Not where a sample has the name: that goes first everywhere."""
-    return name not in samples.names() and Path(name).expanduser().is_dir()
-
-
-def _stylize_many(given: argparse.Namespace, values: dict[str, Any]) -> int:
-    from tqdm import tqdm
-
-    from .methods.stylize import stylize_all
-    from .training.photos import picture_files
-
-    folder = Path(given.output).expanduser()
-    if not folder.is_dir() and (folder.exists() or folder.suffix):
-        raise ValueError(f"{folder}: for several photos the output is a folder")
-    places: dict[Path, str | Path] = {}  # where each goes: a folder's pictures keep their places in it
-    taken: set[str] = set()  # in one case: some file systems do not tell a.png from A.png
-    for source in given.content:
-        root = Path(source).expanduser() if _is_folder(source) else None
-        found = {file: file.relative_to(root) for file in picture_files(root)} if root else {source: Path(source)}
-        for photo, place in found.items():
-            place = (place if root else Path(place.name)).with_suffix(".png")
-            while str(place).casefold() in taken:
-                place = place.with_stem(place.stem + "-2")
-            taken.add(str(place).casefold())
-            places[place] = photo
-    names, failed = list(places), 0
-    sources = {Path(photo).expanduser().resolve() for photo in places.values() if photo not in samples.names()}
-    for place in names:
-        if (folder / place).resolve() in sources:
-            raise ValueError(f"{folder / place}: would overwrite a picture it is made from; choose another folder")
-        if (folder / place).exists() and not _ours(folder / place):
-            raise ValueError(f"{folder / place}: is there already, and not made by styletx; choose another folder")
-    style, where = values.pop("style"), describe_device(given.device)
-    made = stylize_all(places.values(), style=style, **values, batch=given.batch, device=given.device)
-    for number, image in tqdm(made, total=len(names), desc=f"{style} on {where}", disable=given.quiet):
-        if isinstance(image, Exception):
-            failed += 1
-            print(f"styletx stylize: {_one_line(image)}", file=sys.stderr)
-            continue
-        output = folder / names[number]
-        output.parent.mkdir(parents=True, exist_ok=True)
-        carried = record("stylize", {"content": places[names[number]]}, {"style": style, **values})
-        images.write(image, output, record=carried)
-    print(f"{folder}: {len(names) - failed} pictures" + (f", {failed} photos left out" if failed else ""))
-    return BAD_INPUT if failed == len(names) else 0
-
-
-def _ours(path: Path) -> bool:
-    """Is it a picture that styletx has made, so that it can be made again?"""
-    try:
-        return "method" in images.read_record(path)
-    except (ValueError, OSError):
-        return False
+    values = _values(method, given)
+    return _make(given.command, pictures, values, given.output, given.device, not given.quiet, given.json)
 
 
 def _make(
-    name: str, pictures: dict, values: dict, where_to: str | Path, device: str | None, progress: bool = True
+    name: str,
+    pictures: dict,
+    values: dict,
+    where_to: str | Path,
+    device: str | None,
+    progress: bool = True,
+    as_json: bool = False,
 ) -> int:
-    output = images.check_writable(where_to)
     inputs = [source for given in pictures.values() for source in (given if isinstance(given, list) else [given])]
-    files = [Path(source).expanduser() for source in inputs if source not in samples.names()]
-    if any(output.exists() and path.exists() and output.samefile(path) for path in files):
-        raise ValueError(f"{output}: would overwrite a picture it is made from; choose another name")
+    if where_to == STDIO:
+        if as_json:
+            raise ValueError("json: the picture itself goes to stdout; name a file as output")
+    else:
+        output = images.check_writable(where_to)
+        used = [*inputs, *(value for value in values.values() if isinstance(value, str))]
+        files = [Path(source).expanduser() for source in used if source not in samples.names()]
+        if any(output.exists() and path.is_file() and output.samefile(path) for path in files):
+            raise ValueError(f"{output}: would overwrite a picture it is made from; choose another name")
+    if STDIO in inputs:
+        if inputs.count(STDIO) > 1:
+            raise ValueError("-: only one picture can come from stdin")
+        read = sys.stdin.buffer.read()
+        pictures = {
+            key: [read if one == STDIO else one for one in given] if isinstance(given, list) else
+            (read if given == STDIO else given) for key, given in pictures.items()
+        }  # fmt: skip
     carried = record(name, pictures, values)
     where = describe_device(device)  # an unknown one is refused before the work
+    begun = time.monotonic()
     made = METHODS[name](**pictures, **values, device=device)
     if progress:
         print(f"{name} on {where}", file=sys.stderr)
     image = made if isinstance(made, Tensor) else made.finish(progress=progress)
     if not isinstance(made, Tensor) and made.stopped:
         carried["stopped"] = made.evaluations
-        print(f"{output}: the best picture after {made.evaluations} of {made.total} evaluations", file=sys.stderr)
+        said = f"{where_to}: the best picture after {made.evaluations} of {made.total} evaluations"
+        print(said, file=sys.stderr)
+    if where_to == STDIO:
+        sys.stdout.buffer.write(images.to_png(image, carried))
+        return 0
     images.write(image, output, record=carried)
-    print(output)
+    seconds = {"seconds": round(time.monotonic() - begun, 3), "device": where}
+    print(json.dumps(about(output, image) | seconds | carried) if as_json else output)
     return 0
 
 
@@ -245,7 +229,7 @@ def _train(given: argparse.Namespace) -> int:
 
 
 def _export(given: argparse.Namespace) -> int:
-    from .methods.stylize import network_file
+    from .methods.painters import network_file
     from .networks.export import export_onnx
     from .networks.files import load_network
 
@@ -302,12 +286,6 @@ def _lab(given: argparse.Namespace) -> int:
             interrupts += 1
             if interrupts > 2:  # or it has not: only this process was told
                 server.terminate()
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 if __name__ == "__main__":

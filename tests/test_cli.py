@@ -141,8 +141,12 @@ def test_again_refuses_foreign_records(tmp_path, capsys):
         images.write(torch.rand(1, 3, 8, 8), tmp_path / "x.png", record=record)
         assert cli.main(["again", str(tmp_path / "x.png")]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
-    with pytest.raises(records.RecordError, match="Tensor"):
-        records.record("gatys", {"content": "china"}, {"start": torch.rand(1, 3, 8, 8)})
+    with pytest.raises(records.RecordError, match="object"):
+        records.record("gatys", {"content": "china"}, {"start": object()})
+    begun = records.record("gatys", {"content": "china"}, {"start": torch.rand(1, 3, 8, 8)})
+    images.write(torch.rand(1, 3, 8, 8), tmp_path / "x.png", record=begun)
+    with pytest.raises(records.RecordError, match="start: a tensor is not there any more"):
+        records.again(tmp_path / "x.png")
 
 
 def test_again_refuses_arguments_it_does_not_know(tmp_path, capsys):
@@ -388,7 +392,7 @@ def test_demo_is_one_page_with_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("styletx.course.demo.PAIRS", (("nothing", "china", "nothing", "mosaic"),))
     monkeypatch.setattr(samples, "load_or", lambda name, other, size=None: samples.load(other, size))
     page = write_demo(tmp_path / "demo.html", size=64, device="cpu").read_text()
-    assert page.count("data:image/jpeg;base64,") == 4 * 3 + 4 + 3 + 4 + 4 + 4 + 4 + 5 + 4
+    assert page.count("data:image/jpeg;base64,") == 4 * 3 + 4 + 4 + 3 + 3 + 4 + 4 + 4 + 4 + 5 + 4
     assert page.count('alt="') == page.count("<img ") and "http" not in page
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from styletx import cli, images, load, resize, stylize
 from styletx.encoders import EncoderError
 from styletx.methods import record as records
-from styletx.methods.stylize import mixture, painter, stylize_all
+from styletx.methods.painters import painter, point_of
+from styletx.methods.stylize import stylize_all
 from styletx.networks.any_style import AnyStyle, style_statistics
 from styletx.networks.conditional import ManyStyles, Painter, condition
 from styletx.networks.files import load_network, save_network
@@ -83,6 +84,9 @@ def test_a_mixture_is_between_the_points():
         assert torch.equal(made.point(torch.eye(4)), points)
         half = made(photo, torch.tensor([[0.5, 0.5, 0, 0]]))
         assert torch.allclose(half, made.paint(photo, points[:2].mean(0, keepdim=True)), atol=1e-5)
+        for wrong in (torch.tensor([[1, 0, 0, 0]]), torch.ones(1, 3), torch.tensor(1.0)):
+            with pytest.raises(ValueError, match="style: .*right would be"):
+                made.point(wrong)
     with pytest.raises(ValueError, match=r"point: \(1, 3\); right would be \(1, 150\)"):
         made.paint(photo, torch.zeros(1, 3))
 
@@ -143,9 +147,14 @@ def test_written_and_read_again(many, tmp_path):
 
 
 def test_mixtures_in_words():
-    assert mixture("wave:0.5, scream:1.5", NAMES).tolist() == [[0.25, 0.75, 0, 0]]
-    assert mixture("great-wave,rhone", NAMES).tolist() == [[0.5, 0, 0, 0.5]]
-    assert mixture("starry-night", NAMES).tolist() == [[0, 0, 1, 0]]  # its whole name, though another begins so
+    made = network()
+    for words, weights in (
+        ("wave:0.5, scream:1.5", [0.25, 0.75, 0, 0]),
+        ("great-wave,rhone", [0.5, 0, 0, 0.5]),
+        ("wave,great-wave,scream:0", [1, 0, 0, 0]),
+        ("starry-night", [0, 0, 1, 0]),  # its whole name, though another begins so
+    ):
+        assert torch.allclose(point_of(words, made), made.point(torch.tensor([weights]).float()), atol=1e-6)
     for words, said in (
         ("wave:-1", "wave:-1; a weight must be a number from 0"),
         ("wave:much", "wave:much; a weight must be"),
@@ -157,7 +166,7 @@ def test_mixtures_in_words():
         ("", "not known"),
     ):
         with pytest.raises(ValueError, match=said):
-            mixture(words, NAMES)
+            point_of(words, made)
 
 
 def test_a_file_of_many_styles_paints(many, tmp_path, capsys):

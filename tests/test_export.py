@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from styletx import cli, load
+from styletx.networks.conditional import ManyStyles
 from styletx.networks.export import export_onnx
 from styletx.networks.files import save_network
 from styletx.networks.transform_net import SuperResolution, TransformNet
@@ -31,6 +32,23 @@ def test_onnxruntime_gives_the_same_picture(tmp_path, make):
         with torch.no_grad():
             expected = network(image).clamp(0, 1).numpy()
         (made,) = session.run(None, {"image": image.numpy()})
+        assert made.shape == expected.shape and float(np.abs(made - expected).max()) < 1e-3
+
+
+def test_many_styles_in_one_file(tmp_path):
+    """The mixture goes in beside the photo."""
+    torch.manual_seed(0)
+    network = ManyStyles(["wave", "scream", "night"], 4, blocks=1).eval()
+    with torch.no_grad():
+        for table in network.tables:
+            table.add_(torch.randn_like(table) * 0.3)
+    session = runtime.InferenceSession(export_onnx(network, tmp_path / "net.onnx"))
+    assert [one.name for one in session.get_inputs()] == ["image", "style"]
+    for size, weights in (((48, 64), [1.0, 0.0, 0.0]), ((72, 40), [0.2, 0.3, 0.5])):
+        image, mixed = torch.nn.functional.interpolate(load("china", size=96), size), torch.tensor([weights])
+        with torch.no_grad():
+            expected = network(image, mixed).clamp(0, 1).numpy()
+        (made,) = session.run(None, {"image": image.numpy(), "style": mixed.numpy()})
         assert made.shape == expected.shape and float(np.abs(made - expected).max()) < 1e-3
 
 

@@ -3,18 +3,18 @@
 import pytest
 
 from styletx import samples
-from styletx.methods.stylize import LOSSES, STYLES
+from styletx.methods.painters import ALONE, LOSSES
 from styletx.recipes.judge_networks import judge_enlarging, judge_style, psnr, worth
 
 PHOTOS = ("kodak-15", "kodak-21")
 pytestmark = pytest.mark.slow
 there = pytest.mark.skipif(
-    not all(samples.available(name) for name in (*PHOTOS, *STYLES)), reason="the photographs and paintings are not here"
+    not all(samples.available(name) for name in (*PHOTOS, *ALONE)), reason="the photographs and paintings are not here"
 )
 
 
 @there
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", ALONE)
 def test_one_pass_is_worth_an_optimisation(style):
     """Its objective is as low as that of 40 evaluations of L-BFGS from noise, and the photo can be made out."""
     judged = judge_style(style, PHOTOS)

@@ -14,9 +14,11 @@ from .. import __version__, images, samples
 from ..devices import describe_device
 from ..methods import METHODS
 from ..methods.classics import reinhard
+from ..methods.enlarge import enlarge
 from ..methods.gatys import gatys, reconstruct_content, reconstruct_style
 from ..methods.inversion import invert
-from ..methods.stylize import LOSSES, STYLES, enlarge, stylize
+from ..methods.painters import ALONE, LOSSES
+from ..methods.stylize import stylize
 from ..methods.textures import TEXTURES, texture
 from ..segments import cluster
 
@@ -44,7 +46,16 @@ def examples(size: int, device: str | torch.device | None = None) -> Iterator[tu
         ("content", skies), ("a style for each region", parts), ("only the brightness is painted", kept),
     ]  # fmt: skip
     yield "A network that paints at once: three paintings that were learnt", [
-        ("content", skies), *((style, stylize(skies, style=style, size=size, device=device)) for style in STYLES),
+        ("content", skies), *((style, stylize(skies, style=style, size=size, device=device)) for style in ALONE),
+    ]  # fmt: skip
+    learnt = ("shipwreck", "composition-vii", "wheat-field-with-cypresses")
+    yield "One network, many paintings: each is a point", [
+        ("content", skies), *((style, stylize(skies, style=style, size=size, device=device)) for style in learnt),
+    ]  # fmt: skip
+    new = samples.load_or("night-cafe", "mosaic", size=size)
+    yield "And between the points, and beyond: a mixture, and a painting that it has never seen", [
+        ("wave and scream", stylize(skies, style="wave:0.5,scream:0.5", size=size, device=device)), ("style", new),
+        ("by the predicted point", stylize(skies, style=new, size=size, device=device)),
     ]  # fmt: skip
     yield "A texture network: noise in, a texture of any size out", [
         (name, texture(texture=name, size=size, device=device)) for name in TEXTURES

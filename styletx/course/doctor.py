@@ -13,8 +13,9 @@ from .. import __version__, samples
 from ..devices import describe_device, free_memory, pick_device
 from ..encoders import ENCODERS, WEIGHTS, load_encoder
 from ..methods import METHODS
+from ..methods.enlarge import enlarger
 from ..methods.options import Picture, options
-from ..methods.stylize import LOSSES, STYLES, enlarger, network_file, painter
+from ..methods.painters import ALONE, ANY, LOSSES, STYLES, network_file, painter
 from ..methods.textures import TEXTURES, texture_file, texture_network
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipywidgets", "ipykernel", "jupyterlab")
@@ -35,7 +36,8 @@ def examine(device: str | torch.device | None = None) -> bool:
             note, well = f"PROBLEM: {error}", False
         print(f"weights   {name:<18}{note}")
     networks: list[tuple[str, Callable[..., object], Path]]
-    networks = [(name, painter, network_file(name)) for name in STYLES]
+    networks = [(name, painter, network_file(name)) for name in ALONE]
+    networks += [(STYLES[-1], painter, network_file(ANY))]
     networks += [(name, enlarger, network_file(name)) for name in LOSSES]
     networks += [(name, texture_network, texture_file(name)) for name in TEXTURES]
     for name, load, path in networks:

@@ -5,14 +5,14 @@ The command line, the panels, the demo and the doctor are built from this table 
 
 from collections.abc import Callable
 
-from . import classics, deep_photo, gatys, inversion, photo_wct, smoothing, stylize, textures, wct
+from . import classics, deep_photo, enlarge, gatys, inversion, photo_wct, smoothing, stylize, textures, wct
 
 METHODS: dict[str, Callable] = {
     "gatys": gatys.gatys,
     "invert": inversion.invert,
     "reinhard": classics.reinhard,
     "stylize": stylize.stylize,
-    "enlarge": stylize.enlarge,
+    "enlarge": enlarge.enlarge,
     "texture": textures.texture,
     "wct": wct.wct,
     "adain": wct.adain,

@@ -30,7 +30,8 @@ from ..synthesis import check_room, synthesize
 from .arguments import Content, ContentWeight, LongerSide, Mask, Mix, Network, Scale, Steps, Style, StyleMask
 from .control import colour_control, regions
 from .options import Choice, Number, checked
-from .stylize import STYLES, stylize
+from .painters import STYLES
+from .stylize import stylize
 from .wct import wct
 
 CONTENT_LAYERS = ("relu3_1", "relu4_2")  # relu4_2 alone, as in the paper, lets faces and windows dissolve
@@ -95,7 +96,7 @@ def gatys(
     stretched over its picture; a region too small for a deep layer asks for nothing there. `keep_colours="luminance"`
     keeps the content's colours and paints its brightness only, `"matched"` gives the painting the content's colours
     first (lecture 06). `start="wct"` goes on from what whitening and colouring make in a second (lecture 10),
-    `start="stylize"` from what a network makes, for the styles by name that one has learnt (lecture 08).
+    `start="stylize"` from what a network makes in one pass (lectures 08, 09).
     `keep_detail` (see `synthesize`): by default for every start but "noise".
     Raises ValueError (or a subclass) for a bad argument and MemoryError for a size the device cannot hold, at once.
     """
@@ -107,8 +108,8 @@ def gatys(
     if content_layers is None:
         content_layers = PAPER_CONTENT_LAYER if paper else CONTENT_LAYERS
     photo, styles = picture(content, argument="content"), pictures(style, argument="style")
-    if isinstance(start, str) and start == "stylize" and not (isinstance(style, str) and style in STYLES):
-        raise ValueError(f"start: networks that ship have learnt {', '.join(STYLES)}; for another, start=stylize(...)")
+    if isinstance(start, str) and start == "stylize" and len(styles) > 1:
+        raise ValueError("start: stylize paints in one style; for a mixture, start=stylize(...)")
     masks = regions(mask, style_mask, styles, mix)
     if paper and (loss != "gram" or len(styles) > 1 or masks or keep_colours):
         raise ValueError("recipe: the paper's numbers are for Gram matrices of one style everywhere, with its colours")
@@ -137,7 +138,8 @@ def gatys(
         keep_detail = not (isinstance(start, str) and start == "noise")
     if isinstance(start, str):
         if start == "stylize":
-            first = stylize(photo, style=str(style), size=max(final), device=device)
+            named = isinstance(style, str) and style in STYLES
+            first = stylize(photo, style=str(style) if named else styles[0], size=max(final), device=device)
         else:
             first = _start(start, photo, styles, final, seed, mix, masks, device)
     else:

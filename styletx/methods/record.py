@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import __version__, images, samples
 from . import METHODS
 from .options import picture_options
-from .stylize import file_and_choice
+from .painters import file_and_choice
 
 
 class RecordError(ValueError):
@@ -22,7 +22,7 @@ class RecordError(ValueError):
 def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> dict:
     """What a saved picture carries: method, version, each input's name or path with its hash, and the arguments.
 
-    An argument that is the file of a network is an input, too.
+    An argument that is a picture or the file of one, or of a network, is an input, too.
     Arguments that are left at their defaults are recorded too, so that a later version's other defaults do not
     change the picture; the device is not, nor a picture that was not given. Whoever saves a run that was stopped adds
     `stopped`, its evaluations. Raises RecordError for an argument that JSON cannot hold.
@@ -31,23 +31,25 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
     apart = {"device", *picture_options(METHODS[name]), *pictures}
     values = {p.name: p.default for p in takes if p.default is not p.empty} | arguments
     values = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items() if k not in apart}
+    files = {key: value for key, value in values.items() if _is_input(value)}
+    values = {key: value for key, value in values.items() if key not in files}
     for key, value in values.items():
         if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
             raise RecordError(f"{key}: {type(value).__name__} cannot be written into a picture's record")
-    networks = {key: value for key, value in values.items() if _is_network(value)}
-    values = {key: value for key, value in values.items() if key not in networks}
     inputs = {
         key: [_entry(one) for one in value] if isinstance(value, list | tuple) else _entry(value)
-        for key, value in (pictures | networks).items()
+        for key, value in (pictures | files).items()
         if value is not None
     }
     return {"styletx": __version__, "method": name, "inputs": inputs, "arguments": values}
 
 
-def _is_network(value: Any) -> bool:
-    """Is it the file of a network? It is recorded with its hash, as a picture that went in is."""
-    file = file_and_choice(value)[0] if isinstance(value, str) else ""
-    return file.endswith(".safetensors") and Path(file).expanduser().is_file()
+def _is_input(value: Any) -> bool:
+    """Is it a picture or the file of one, or of a network? It is recorded with its hash."""
+    if isinstance(value, Tensor | bytes):
+        return True
+    path = Path(file_and_choice(value)[0] if isinstance(value, str) else "").expanduser()
+    return bool(path.suffix) and path.is_file()
 
 
 def _entry(source: Any) -> dict[str, str]:

@@ -117,8 +117,12 @@ class ManyStyles(Painter):
     def point(self, style: Tensor) -> Tensor:
         """The points (B, size) of numbers of styles (B,), or of mixtures (B, styles) of their points.
 
-        Weights of a mixture may be anything: convex ones (none negative, sum 1) lie between the styles.
+        Weights of a mixture may be anything: convex ones (none negative, sum 1) lie between the styles. Raises
+        ValueError for another shape, weights that are whole numbers, and IndexError for a number that no style has.
         """
+        if style.shape[1:] != ((len(self.styles),) if style.is_floating_point() else ()):
+            right = f"(B,) whole numbers or (B, {len(self.styles)}) floats"
+            raise ValueError(f"style: {tuple(style.shape)} of {style.dtype}; right would be {right}")
         if style.is_floating_point():
             return torch.cat([style @ table for table in self.tables], 1)
         return torch.cat([table[style] for table in self.tables], 1)

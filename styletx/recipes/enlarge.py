@@ -13,7 +13,8 @@ from torch import Tensor
 from ..checks import check_whole
 from ..images import resize, size_of
 from ..losses import content_loss
-from ..methods.stylize import LOSSES, enlarger
+from ..methods.enlarge import enlarger
+from ..methods.painters import LOSSES
 from ..networks.transform_net import NORMS, SuperResolution
 from ..objective import Match, Objective
 from .transform import add_training, learn

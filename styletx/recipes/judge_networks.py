@@ -22,8 +22,9 @@ from ..encoders import Encoder, load_encoder
 from ..evaluation.metrics import nearest_photo
 from ..images import luminance, noise_like, resize, size_of
 from ..losses import content_loss
+from ..methods.enlarge import enlarger
 from ..methods.gatys import gatys_objective
-from ..methods.stylize import LOSSES, STYLES, enlarger, painter
+from ..methods.painters import ALONE, LOSSES, painter
 from ..objective import Objective
 from ..samples import load
 from ..synthesis import synthesize
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m styletx.recipes.judge_networks", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--styles", nargs="*", default=list(STYLES))
+    parser.add_argument("--styles", nargs="*", default=list(ALONE))
     parser.add_argument("--photos", type=int, default=len(PHOTOS), help="how many of them")
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args(arguments)

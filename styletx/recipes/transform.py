@@ -33,7 +33,7 @@ from ..training.log import Log
 from ..training.machines import machines
 from ..training.photos import Photos, default_photos
 
-STYLE_WEIGHT = 20.0  # 50, `gatys`' own, leaves too little of the photo
+STYLE_WEIGHT = 8.0  # 50, `gatys`' own, and 20 leave too little of the photo
 OPTIMIZERS = ("adam", "soap")
 
 

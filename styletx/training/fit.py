@@ -126,7 +126,7 @@ def fit(
     what it makes is compared as the objective says, in which every reference that is named ("content") is x. Where the
     objective chooses among references, so does each crop at random, and the network is told: network(x, chosen). One
     that has a `noise` of its own (a `TextureNet`) is given some before: network(noise, x). The loss is the mean over
-    the crops, and its relative weights are those of a fixed first batch. The photos come in the order that their own
+    the crops, and its relative weights are those of the first 32 crops. The photos come in the order that their own
     seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for them), and a training
     that was stopped goes on with the batch that it would have had next. The network is left in training mode.
     `preview`: a photo (1, 3, H, W); every so many steps show what is made of it. On several `machines` (see there) a
@@ -143,7 +143,7 @@ def fit(
         raise ValueError("objective: one of its losses or views is drawn anew or learns; a network cannot follow that")
     first = feed.first().to(looking.device)
     choices = objective.choices()
-    none = {name: torch.zeros(batch, dtype=torch.int64) for name in choices}
+    none = {name: torch.zeros(len(first), dtype=torch.int64) for name in choices}
     with torch.no_grad():  # which fixes the denominators
         bound(first, dict.fromkeys(objective.batch_entries(), first) | none)
 

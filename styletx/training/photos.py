@@ -17,6 +17,7 @@ from ..samples import SampleError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 CROP = 128  # pixels of a crop's side
+FIRST = 32  # crops on which is measured what holds for a whole training
 # Paintings that encoders and decoders are judged on: nothing is trained on them.
 HELD_OUT = ("starry-night", "great-wave", "the-scream", "te-fare", "in-bed", "etretat")
 
@@ -182,9 +183,12 @@ class Feed:
         """End the processes; the next batch begins them anew."""
         self._batches = None
 
-    def first(self) -> Tensor:
-        """The batch with which every training of these photos begins, wherever it is by now."""
-        return torch.stack([self.photos[number][0] for number in range(self.batch)])
+    def first(self, count: int = FIRST) -> Tensor:
+        """So many crops from the beginning of every training of these photos, wherever it is by now.
+
+        What is measured once, and holds for the whole training, is measured on them: a single batch would be luck.
+        """
+        return torch.stack([self.photos[number][0] for number in range(count)])
 
     def __next__(self) -> Tensor:
         """The next batch (batch, 3, side, side)."""

@@ -1,7 +1,8 @@
-"""What a lecture puts on the page: one Panel for every method, a painter of masks, and the graph of a picture."""
+"""What a lecture puts on the page: a Panel for every method, one to mix styles, a mask painter, a picture's graph."""
 
 from .graph_panel import GraphPanel
 from .mask_painter import MaskPainter
+from .mixing_panel import MixingPanel
 from .panel import Panel
 
-__all__ = ["GraphPanel", "MaskPainter", "Panel"]
+__all__ = ["GraphPanel", "MaskPainter", "MixingPanel", "Panel"]

@@ -1,8 +1,5 @@
 """The graph panel: a pixel of a picture, its neighbours in the graph, and the weights between them (lecture 11)."""
 
-import html
-import uuid
-
 import ipywidgets as widgets
 import numpy as np
 from torch import Tensor
@@ -11,16 +8,13 @@ from ..graph.affinity import degree, gaussian_affinity, grid_graph
 from ..graph.matting import matting_affinity
 from ..images import resize, to_array
 from ..samples import picture
+from .clicks import Clicks
 from .controls import CSS, box, set_help
 from .pictures import data_url, shape_of
 
 LONGER = 64  # pixels of the longer side: few enough to see each of them
 REACH = 3  # pixels shown around the chosen one
 KINDS = ("4 neighbours", "8 neighbours", "Gaussian affinity", "matting affinity")
-# Where the picture is clicked, as "column,row" in shares of its sides, goes into a text field that the kernel hears.
-CLICK = """const r=this.getBoundingClientRect(),f=document.querySelector('.'+this.dataset.field+' input');
-f.value=((event.clientX-r.left)/r.width).toFixed(4)+','+((event.clientY-r.top)/r.height).toFixed(4);
-f.dispatchEvent(new Event('input',{bubbles:true}));f.dispatchEvent(new Event('change',{bubbles:true}))"""
 
 
 class GraphPanel(widgets.VBox):
@@ -40,18 +34,14 @@ class GraphPanel(widgets.VBox):
         self.pixels = to_array(self.image)
         self._matrices: dict = {}
         self._moving = False
-        self._field = f"stx-clicked-{uuid.uuid4().hex}"
         height, width = self.pixels.shape[:2]
         self.kind = widgets.Dropdown(options=KINDS, value=kind, description="weights")
         self.row = widgets.IntSlider(height // 2, min=0, max=height - 1, description="row")
         self.column = widgets.IntSlider(width // 2, min=0, max=width - 1, description="column")
         set_help(self.kind, "how much two neighbouring pixels belong together")
-        self.clicked, self.view, self.graph = widgets.Text(), widgets.HTML(), widgets.HTML()
-        self.clicked.add_class(self._field)
-        self.clicked.add_class("stx-drawn")
+        self.clicked, self.view, self.graph = Clicks(self._click), widgets.HTML(), widgets.HTML()
         for control in (self.kind, self.row, self.column):
             control.observe(lambda change: self._show(), "value")
-        self.clicked.observe(lambda change: self._click(change["new"]), "value")
         see = box([self.view], "stx-see")
         live = box([self.kind, self.row, self.column, self.clicked], "stx-live")  # a saved page hides these
         settings = box([self.graph, live], "stx-set")
@@ -84,19 +74,13 @@ class GraphPanel(widgets.VBox):
     def _index(self) -> int:
         return self.row.value * self.pixels.shape[1] + self.column.value
 
-    def _click(self, text: str) -> None:
-        try:
-            across, down = (float(part) for part in text.split(","))
-        except ValueError:
-            return
+    def _click(self, across: float, down: float) -> None:
         height, width = self.pixels.shape[:2]
-        if 0 <= across <= 1 and 0 <= down <= 1:
-            self._moving = True  # both at once: what is between the old place and the new one is not shown
-            self.row.value = min(int(down * height), height - 1)
-            self.column.value = min(int(across * width), width - 1)
-            self._moving = False
-            self._show()
-        self.clicked.value = ""
+        self._moving = True  # both at once: what is between the old place and the new one is not shown
+        self.row.value = min(int(down * height), height - 1)
+        self.column.value = min(int(across * width), width - 1)
+        self._moving = False
+        self._show()
 
     def _show(self) -> None:
         if self._moving:
@@ -107,14 +91,13 @@ class GraphPanel(widgets.VBox):
                 'fill="none" stroke="white" stroke-width="0.9"/>'
                 f'<rect x="{column - REACH}" y="{row - REACH}" width="{2 * REACH + 1}" height="{2 * REACH + 1}" '
                 'fill="none" stroke="black" stroke-width="0.4"/>')  # fmt: skip
-        code = html.escape(" ".join(CLICK.split()))
         # Enlarged before it is sent, so that its pixels stay squares in every browser.
         large = self.image.repeat_interleave(8, -1).repeat_interleave(8, -2)
         self.view.value = (
             f'<figure class="stx-figure stx-graph"><div style="position:relative"><img {shape_of(self.image)} '
             f'src="{data_url(large, 8 * max(height, width), 92)}" style="width:100%;display:block" '
-            f'alt="the picture, in pixels"><svg viewBox="0 0 {width} {height}" data-field="{self._field}" '
-            f'onclick="{code}" style="position:absolute;inset:0;width:100%;height:100%;cursor:crosshair">{mark}</svg>'
+            f'alt="the picture, in pixels"><svg viewBox="0 0 {width} {height}" {self.clicked.attributes} '
+            f'style="position:absolute;inset:0;width:100%;height:100%;cursor:crosshair">{mark}</svg>'
             f"</div><figcaption>row {row}, column {column}: pixel {self._index} of {height * width}</figcaption>"
             "</figure>"
         )

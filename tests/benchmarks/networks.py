@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from styletx import gatys_objective, load, load_encoder, resize, synthesize
 from styletx.images import noise_like, size_of
-from styletx.methods.stylize import painter
+from styletx.methods.painters import painter
 from styletx.networks.transform_net import TransformNet
 
 from .measure import interleave, ratio, summary

@@ -49,6 +49,10 @@ Panel("smooth", stylised=(china + 0.1 * (china > 0.5)).clamp(0, 1), content=chin
 from styletx.widgets import GraphPanel
 GraphPanel("china")
 """,
+    "mixing": """
+from styletx.widgets import MixingPanel
+MixingPanel("china", size=96)
+""",
     "painter": """
 from styletx.widgets import MaskPainter
 MaskPainter("china", ("first", "second"))

@@ -81,6 +81,36 @@ def test_the_graph_panel_by_click_and_by_keyboard(page, jupyterlab):
     assert not errors
 
 
+MIXED = """() => document.querySelector(".stx-see .stx-figure figcaption")?.textContent"""
+MIXED_ANEW = f"before => {{ const now = ({MIXED})(); return now && now !== before; }}"
+
+
+def test_the_mixing_panel_by_mouse_and_keyboard(page, jupyterlab):
+    """A drag over the square ends where it ends, a slider moves with the arrows, and the pictures are others."""
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    open_widget(page, jupyterlab, "mixing")
+    page.wait_for_function(MIXED)
+    begun, first = page.evaluate(MIXED), page.evaluate(SHOWN)
+    square = page.locator("svg[aria-label='a square of four paintings']")
+    square.scroll_into_view_if_needed()
+    box = square.bounding_box()
+    place = lambda x, y: (box["x"] + x * box["width"], box["y"] + y * box["height"])  # noqa: E731
+    page.mouse.move(*place(0.3, 0.3))
+    page.mouse.down()
+    page.mouse.move(*place(0.98, 0.5), steps=8)
+    page.mouse.up()
+    page.wait_for_function("() => /4[5-9]% great-wave/.test(document.querySelector('.stx-see figcaption').textContent)")
+    dragged = page.evaluate(MIXED)
+    assert dragged != begun and "composition-vii" in dragged and page.evaluate(SHOWN) != first
+    page.locator(".stx-set .noUi-handle:visible").first.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function(MIXED_ANEW, arg=dragged)
+    assert page.locator(".stx-see .stx-figure img").get_attribute("alt").startswith("china: ")
+    assert not errors
+
+
 def share(page, name: str) -> int:
     """Percent of the picture that a part has, from the legend."""
     found = next(text for text in page.evaluate(SHARES) if name in text)

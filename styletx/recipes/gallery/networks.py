@@ -5,8 +5,10 @@ import torch.nn.functional as F
 
 from ...encoders import load_encoder
 from ...images import noise_like, resize, size_of
+from ...methods.enlarge import enlarge
 from ...methods.gatys import gatys_objective
-from ...methods.stylize import LOSSES, STYLES, enlarge, stylize
+from ...methods.painters import ALONE, LOSSES
+from ...methods.stylize import stylize
 from ...samples import load
 from ...synthesis import synthesize
 from ..judge import PHOTOS
@@ -19,8 +21,8 @@ def networks() -> Strip:
     """Three photos, and each in three styles, in one pass."""
     pictures, titles = [], []
     for photo in ("kodak-21", "kodak-24", "kodak-23"):
-        pictures += [resize(load(photo), SIZE), *(stylize(photo, style=style, size=SIZE) for style in STYLES)]
-        titles += ["the photograph", *(TITLES[style] for style in STYLES)]
+        pictures += [resize(load(photo), SIZE), *(stylize(photo, style=style, size=SIZE) for style in ALONE)]
+        titles += ["the photograph", *(TITLES[style] for style in ALONE)]
     return pictures, titles, {}
 
 
@@ -39,7 +41,7 @@ def network_worth() -> Strip:
     with torch.no_grad():
         values = [sum(float(v) for v in bound(picture.to(encoder.device)).values()) for picture in pictures]
     titles = [f"{title}: {value:.2f}" for title, value in zip(titles, values, strict=True)]
-    return pictures, titles, {style: judge_style(style, PHOTOS[::2]) for style in STYLES}
+    return pictures, titles, {style: judge_style(style, PHOTOS[::2]) for style in ALONE}
 
 
 def enlarged() -> Strip:
