@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styletx import cli, images, load, resize, stylize
+from styletx import cli, images, load, resize, samples, stylize
 from styletx.encoders import EncoderError
 from styletx.methods import record as records
 from styletx.methods.painters import painter, point_of
@@ -14,6 +14,8 @@ from styletx.methods.stylize import stylize_all
 from styletx.networks.any_style import AnyStyle, style_statistics
 from styletx.networks.conditional import ManyStyles, Painter, condition
 from styletx.networks.files import load_network, save_network
+from styletx.recipes import any_style
+from styletx.samples import styles as styles_made
 from styletx.training.photos import Photos
 from styletx.training.styles import Styles
 
@@ -217,6 +219,54 @@ def test_trained_on_several_styles(tmp_path):
     assert F.mse_loss(*(stylize("china", style=f"{out}#{one}", size=48) for one in ("waves", "mosaic"))) > 0
     assert cli.main([*given, "--norm", "batch"]) == 2
     assert cli.main([part for part in given if part != "mosaic"] + ["--inner", "8"]) == 2
+
+    # One style more: its own numbers move, everything else stays, to the bit of the file.
+    more = tmp_path / "three.safetensors"
+    given = ["train", "--style", "woodcut", *given[4 : given.index("-o")]]
+    assert cli.main([*given, "-o", str(more), "--add", str(out), "--rate", "0.1"]) == 0
+    before, after = load_network(out, "cpu"), load_network(more, "cpu")
+    assert after.styles == ["waves", "mosaic", "woodcut"]
+    for name, value in before.state_dict().items():
+        assert torch.equal(after.state_dict()[name][: len(value)], value), name
+    mean = before.point(torch.arange(2)).mean(0)
+    assert float((after.point(torch.tensor([2])) - mean).abs().max()) > 0.05
+    for wrong in (["--optimizer", "soap"], ["--style", "a", "b"]):
+        assert cli.main([*given, "-o", str(more), "--add", str(out), *wrong]) == 2
+    assert cli.main([*given, "-o", str(more), "--add", "wave"]) == 2  # of one style
+
+
+def test_any_style_is_trained_from_a_narrower_network(tmp_path, monkeypatch):
+    """It begins as the network for its styles, to the last digit, though it is wider; then both kinds of step work."""
+    torch.manual_seed(0)
+    begun = ManyStyles(any_style.NAMED, 2, blocks=5)
+    with torch.no_grad():
+        for table in begun.tables:
+            table.add_(torch.randn_like(table) * 0.3)
+    wider = AnyStyle(any_style.NAMED, 6, 2, inner=11)
+    any_style.begin_as(wider, begun)
+    photo, styles = load("china", size=40).expand(2, -1, -1, -1), torch.tensor([0, 5])
+    with torch.no_grad():
+        assert torch.allclose(wider(photo, styles), begun(photo, styles), atol=1e-6)
+        middle = wider.point(torch.eye(16)).mean(0)
+    assert torch.allclose(wider.decode.bias, middle, atol=1e-6)
+    with pytest.raises(ValueError, match="begin: no network for starry-night"):
+        any_style.begin_as(wider, network())
+
+    save_network(begun, tmp_path / "many.safetensors")
+    (tmp_path / "photos").mkdir()
+    images.write(load("china", size=64), tmp_path / "photos" / "a.png")
+    monkeypatch.setattr(samples, "load", lambda name, size=None: styles_made.make("waves", 48, 48))
+    monkeypatch.setattr(samples, "names", lambda kind=None, **which: ["waves", "mosaic"])
+    out = tmp_path / "any.safetensors"
+    given = ["--photos", str(tmp_path / "photos"), "--begin", str(tmp_path / "many.safetensors"), "--out", str(out),
+             "--width", "2", "--inner", "8", "--side", "32", "--size", "48", "--batch", "2", "--steps"]  # fmt: skip
+    any_style.main([*given, "2", "--optimizer", "adam"])
+    made = load_network(out, "cpu")
+    assert isinstance(made, AnyStyle) and made.styles == list(any_style.NAMED)
+    changed = {name: float((value - begun.state_dict()[name]).abs().max())
+               for name, value in made.state_dict().items() if name.startswith("tables.7")}  # fmt: skip
+    assert max(changed.values()) > 1e-5 and float(made.decode.weight.abs().max()) > 0
+    any_style.main([*given, "4", "--optimizer", "adam"])  # goes on from its checkpoint
 
 
 def test_a_point_is_predicted_from_statistics():

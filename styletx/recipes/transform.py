@@ -1,7 +1,8 @@
 """How a network that paints is made: python -m styletx.recipes.transform --photos DIR --style NAME [NAME ...]
 
 A `TransformNet` learns to make of any photo what an optimisation would be looking for: the same losses at the same
-layers with the same weights, as the mean over crops of photographs; several styles make a `ManyStyles` of it. Steps,
+layers with the same weights, as the mean over crops of photographs; several styles make a `ManyStyles` of it. With
+--add NETWORK one of these learns a style more, everything else in it staying as it is. Steps,
 batch and crops are options; the full size is Johnson et al.'s, `--width 32 --side 256 --batch 4 --rate 1e-3 --steps
 40000`, or Dumoulin et al.'s, with `--batch 16` and their 32 paintings, for whoever has a GPU. It goes on from its
 checkpoint. On several GPUs or machines: accelerate launch -m styletx.recipes.transform ...; `styletx train` is the
@@ -13,9 +14,10 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import samples
 from ..checks import check_whole
@@ -23,8 +25,10 @@ from ..devices import describe_device
 from ..encoders import load_encoder
 from ..images import check_place, fit_size, resize, size_of, write
 from ..methods.gatys import gatys_objective
+from ..methods.painters import network_file, predicted
+from ..networks.any_style import AnyStyle
 from ..networks.conditional import ManyStyles
-from ..networks.files import Network, save_network
+from ..networks.files import Network, load_network, save_network
 from ..networks.transform_net import NORMS, UPSAMPLING, TransformNet
 from ..objective import Objective
 from ..run import Step
@@ -77,10 +81,11 @@ def learn(
     objective: Objective,
     told: dict[str, object],
     degrade: Callable[[Tensor], Tensor] | None = None,
+    seen_as: Callable[[Any], nn.Module] | None = None,
 ) -> int:
     """Train what `make` makes, with the options of `add_training`; write it with every preview, and at the end.
 
-    told: what the file and the checkpoint say of it, beside these options.
+    told: what the file and the checkpoint say of it, beside these options. seen_as: how the network is called.
     """
     out = options.out.expanduser()
     checkpoint = (options.checkpoint or out.with_suffix(".checkpoint.pt")).expanduser()
@@ -116,9 +121,10 @@ def learn(
             write(step.image, out.with_suffix(".preview.jpg"))
 
     run = fit(
-        network, objective, photos, steps=options.steps, batch=options.batch, rate=options.rate, encoder=encoder,
-        degrade=degrade, workers=options.workers, seed=options.seed, checkpoint=checkpoint,
-        optimizer=optimizer_of(options.optimizer), preview=preview, preview_every=250, machines=where,
+        seen_as(network) if seen_as else network, objective, photos, steps=options.steps, batch=options.batch,
+        rate=options.rate, encoder=encoder, degrade=degrade, workers=options.workers, seed=options.seed,
+        checkpoint=checkpoint, optimizer=optimizer_of(options.optimizer), preview=preview,
+        preview_every=250, machines=where,
         identity={key: value for key, value in about.items() if key != "steps"} | network.settings,
     )  # fmt: skip
     if where.number == 0:
@@ -139,6 +145,9 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
     """Train a network that paints in one style."""
     parser = argparse.ArgumentParser(prog=name, description="Train a network that paints in one style, or in several.")
     parser.add_argument("--style", required=True, nargs="+", help="names or files; several: one network for all")
+    parser.add_argument(
+        "--add", metavar="NETWORK", help="a network of many styles, any or a file, that learns this too"
+    )
     parser.add_argument("--content-weight", type=float, default=1.0, help="default: 1")
     parser.add_argument("--style-weight", type=float, default=STYLE_WEIGHT, help=f"default: {STYLE_WEIGHT:.0f}")
     parser.add_argument("--size", type=int, default=256, help="of photos on which strokes are gatys' (default: 256)")
@@ -159,17 +168,45 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
         raise ValueError("norm, upsampling: a network of several styles has conditional instance norm, and nearest")
     if options.inner is not None and not several:
         raise ValueError("inner: of a network of several styles; one of a single style has 4 × width")
+    if options.add and (several or options.optimizer != "adam"):
+        raise ValueError("add: one style, with adam: what does not learn has to stay as it is")
     objective = gatys_objective(
         "content", styles, content_weight=options.content_weight, style_weight=options.style_weight,
         style_scale=scale, choose="style" if several else "",
     )  # fmt: skip
 
     def make() -> Network:
+        if options.add:
+            return _one_more(options.add, Path(options.style[0]).stem, styles[0])
         if several:
             return ManyStyles([Path(one).stem for one in options.style], options.width, inner=options.inner)
         return TransformNet(options.width, options.norm, options.upsampling)
 
-    return learn(options, make, objective, told | {"style": options.style if several else options.style[0]})
+    told["style"] = options.style if several else options.style[0]
+    if options.add:
+        told["add"] = options.add
+    return learn(options, make, objective, told, seen_as=_Newest if options.add else None)
+
+
+def _one_more(name: str, style: str, painting: Tensor) -> ManyStyles:
+    """The network of that name or file with a style more, at its predicted point where points can be predicted."""
+    network = load_network(network_file(name), "cpu")
+    if not isinstance(network, ManyStyles):
+        raise ValueError(f"add: {name} is no network of many styles")
+    network.add(style, predicted(network, painting) if isinstance(network, AnyStyle) else None)
+    return network
+
+
+class _Newest(nn.Module):
+    """A network of many styles in its last one."""
+
+    def __init__(self, network: ManyStyles):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        last = len(self.network.styles) - 1
+        return self.network(image, torch.full((len(image),), last, device=image.device))
 
 
 if __name__ == "__main__":
