@@ -119,8 +119,8 @@ pipeline(photo, painted, painting)
 encoder = load_encoder("mini")
 small = resize(photo, 192).to(encoder.device)
 size = tuple(small.shape[-2:])
-for_a_picture = gatys_objective(small, painting, style_weight=20).at(size, encoder)
-for_training = gatys_objective("content", painting, style_weight=20).at(size, encoder)
+for_a_picture = gatys_objective(small, painting, style_weight=8).at(size, encoder)
+for_training = gatys_objective("content", painting, style_weight=8).at(size, encoder)
 
 with torch.no_grad():
     made = painter("starry-night")(small)
@@ -287,7 +287,7 @@ table(rows, header)
 
 # %%
 x = resize(photo, 256).to(encoder.device)
-objective = gatys_objective(x, painting, style_weight=20)
+objective = gatys_objective(x, painting, style_weight=8)
 with torch.no_grad():
     net(x)  # once for nothing: the first pass of all is slower
     start = time.perf_counter()
@@ -312,7 +312,7 @@ print(f"one pass {once:.3f} s; {step.evaluations} evaluations {seconds:.1f} s, "
 # %%
 first = resize(painted, 256)
 refined, plain = (
-    gatys(photo, painting, size=256, steps=25, start=start, levels=1, style_weight=20)
+    gatys(photo, painting, size=256, steps=25, start=start, levels=1, style_weight=8)
     for start in (first, "content")
 )
 pictures = [first, refined.finish(progress=False), plain.finish(progress=False)]
@@ -450,7 +450,7 @@ panel
 #
 # ```{exercise} How much is enough?
 # :label: net-weight
-# Train with `style_weight` 2, 20 and 200, with 150 steps each, and compare what the three networks make of one photo: content,
+# Train with `style_weight` 1, 8 and 80, with 150 steps each, and compare what the three networks make of one photo: content,
 # and style divided by its weight. As the weight grows, which of them falls, and which rises? Why do not both fall?
 # ```
 #

@@ -24,7 +24,7 @@ FLOORS = [
     ["run", "synthesis", "training"],
     ["methods"],
     ["evaluation"],
-    ["course", "recipes", "widgets"],
+    ["course", "folder", "recipes", "widgets"],
     ["cli"],
     ["__init__"],  # the names a lecture imports: above all
 ]

@@ -28,7 +28,7 @@ def train_style(
     style: Annotated[Source, Picture("the picture whose style is learnt")],
     *,
     steps: Annotated[int, Number(1, 100_000, step=50, help="steps of the training")] = 600,
-    style_weight: Annotated[float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")] = 20.0,
+    style_weight: Annotated[float, Number(0, 1e6, log=True, help="β, the weight of the style (relative)")] = 8.0,
     size: Annotated[int, Number(32, 1024, step=32, help="longer side of the photo that is shown")] = 256,
     width: Annotated[int, Number(1, 64, help="channels of the network's first layer (the paper's: 32)")] = 8,
     content_weight: ContentWeight = 1.0,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..encoders import Encoder, load_encoder
 from ..evaluation.metrics import nearest_photo
@@ -74,6 +74,17 @@ def judge_style(style: str, photos: Sequence[str] = PHOTOS, size: int = 256) -> 
         "own photo": sum(row["nearest"] == row["photo"] for row in rows),
         "start": _mean(row["start"]["evaluations"] for row in rows),
     }}  # fmt: skip
+
+
+@torch.no_grad()
+def objective_of(network: nn.Module, style: str, photos: Sequence[str] = PHOTOS, size: int = 256) -> float:
+    """What a network that paints was trained to make low, of its pictures of the photos: the mean."""
+    encoder, painting, found = load_encoder("mini", device="cpu"), load(style), []
+    for name in photos:
+        photo = resize(load(name), size)
+        bound = gatys_objective(photo, painting, style_weight=STYLE_WEIGHT).at(size_of(photo), encoder)
+        found.append(sum(float(value) for value in bound(network(photo).clamp(0, 1)).values()))
+    return _mean(found)
 
 
 def worth(curve: Sequence[float], value: float) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from styletx import pick_device
 
-from . import coarse_to_fine, import_time, losses, memory, networks, one_shot, smoothing, step
+from . import coarse_to_fine, import_time, losses, many_styles, memory, networks, one_shot, smoothing, step
 from .measure import ROOT, conditions
 from .render import PAGE, render
 
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "losses": losses.run,
     "one_shot": one_shot.run,
     "networks": networks.run,
+    "many_styles": many_styles.run,
     "smoothing": smoothing.run,
     "import_time": import_time.run,
 }

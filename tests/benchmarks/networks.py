@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from styletx import gatys_objective, load, load_encoder, resize, synthesize
 from styletx.images import noise_like, size_of
 from styletx.methods.painters import painter
+from styletx.networks.files import Network
 from styletx.networks.transform_net import TransformNet
 
 from .measure import interleave, ratio, summary
 
-WIDTH, SIDE, STYLE_WEIGHT = 8, 512, 20.0
+WIDTH, SIDE, STYLE_WEIGHT = 8, 512, 8.0
 
 
 def run(device: torch.device, quick: bool = False) -> dict:
@@ -53,7 +54,7 @@ def ways(network: TransformNet, image: Tensor, quick: bool) -> dict:
     return found
 
 
-def exported(network: TransformNet):
+def exported(network: Network):
     """The network in onnxruntime, or None where that, or the exporter, is not installed."""
     try:
         import onnxruntime
@@ -66,6 +67,7 @@ def exported(network: TransformNet):
         path = export_onnx(network, Path(folder) / "net.onnx")
         options = onnxruntime.SessionOptions()
         # Else its threads wait for more work at full speed, and whatever is measured next has half a machine.
+        options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 

