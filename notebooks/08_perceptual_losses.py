@@ -72,7 +72,7 @@ figure(
 # + \lambda_{TV}\, \ell_{TV}(\hat y) \Big] .$$
 #
 # $\mathbf{E}_x$ is the mean over photographs. The terms are those of lecture 03, content, style and total variation, and the
-# $\lambda$ are its $\alpha$, $\beta$ and $\gamma$: 1, 20 and 0.1 here (with 50, `gatys`' own, too little of the photo is
+# $\lambda$ are its $\alpha$, $\beta$ and $\gamma$: 1, 8 and 0.1 here (with 50, `gatys`' own, too little of the photo is
 # left). What has changed is what is varied: not a picture, but the weights that make it.
 #
 # | | an optimisation | a network |
@@ -112,7 +112,7 @@ pipeline(photo, painted, painting)
 # :::
 #
 # In the code it is lecture 03's objective, relative weights included. The content is no longer a picture but the *name* of
-# the batch entry that brings it. (A training takes the denominators of its first batch, an optimisation those of its own
+# the batch entry that brings it. (A training takes the denominators of its first 32 crops, an optimisation those of its own
 # photo; with one photo, they are the same.)
 
 # %%
@@ -456,7 +456,7 @@ panel
 #
 # ```{solution} net-weight
 # :class: dropdown
-#     for weight in (2, 20, 200):
+#     for weight in (1, 8, 80):
 #         made = train_style(x, painting, steps=150, size=256, style_weight=weight).finish()
 #         terms = objective.at(tuple(x.shape[-2:]), encoder)(made.to(encoder.device))
 #         print(weight, {name: round(float(terms[name]), 3) for name in ("content", "style")})
@@ -475,7 +475,7 @@ panel
 # | style | Gram at relu1_2, 2_2, 3_3, 4_3 | the same | Gram at relu1_1 … relu5_1; covariances at relu4_1, relu5_1 |
 # | Gram distance | squared Frobenius norm | its mean over entries | relative to the painting's own |
 # | width | 32 | 32 | 8 |
-# | weights | raw | raw, set by hand for each painting | relative; 20 for the style |
+# | weights | raw | raw, set by hand for each painting | relative; 8 for the style |
 # | normalisation | batch | instance; batch by an option | instance; both by name |
 # | way up | transposed convolution | the same, or nearest (`U`) | nearest; both by name |
 # | against grain | total variation | and a 3×3 median filter over the result | total variation |

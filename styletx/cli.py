@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from .devices import describe_device, is_out_of_memory
 from .folder import about, is_folder, one_line, paint_folder
 from .methods import METHODS
 from .methods.options import Choice, Number, Option, Picture, options, picture_options
+from .methods.painters import NETWORKS
 from .methods.record import RecordError, again, record
 from .methods.smoothing import NotConverged
 from .methods.stylize import ALL
@@ -62,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_train)
 
     command = commands.add_parser("export", help="write a network as an ONNX file")
-    command.add_argument("network", help="a style that ships, or a network's file")
+    command.add_argument("network", help=f"one of {', '.join(NETWORKS)}, or a network's file")
     command.add_argument("-o", "--output", required=True, help="the .onnx file")
     command.set_defaults(run=_export)
 
@@ -179,8 +181,8 @@ def _make(
     else:
         output = images.check_writable(where_to)
         used = [*inputs, *(value for value in values.values() if isinstance(value, str))]
-        files = [Path(source).expanduser() for source in used if source not in samples.names()]
-        if any(output.exists() and path.is_file() and output.samefile(path) for path in files):
+        files = [os.path.expanduser(source) for source in used if source not in samples.names()]
+        if any(output.exists() and os.path.isfile(path) and output.samefile(path) for path in files):
             raise ValueError(f"{output}: would overwrite a picture it is made from; choose another name")
     if STDIO in inputs:
         if inputs.count(STDIO) > 1:

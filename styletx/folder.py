@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def paint_folder(given: argparse.Namespace, values: dict[str, Any]) -> bool:
 
     Raises ValueError where a picture would be overwritten that is not of styletx' making, or that is painted.
     """
+    if "-" in (given.output, *given.content):
+        raise ValueError("-: from a pipe and into one goes one photo; name a picture as output")
     folder = Path(given.output).expanduser()
     if not folder.is_dir() and (folder.exists() or folder.suffix):
         raise ValueError(f"{folder}: for several photos the output is a folder")
@@ -41,7 +44,8 @@ def paint_folder(given: argparse.Namespace, values: dict[str, Any]) -> bool:
             taken.add(str(place).casefold())
             places[place] = photo
     names, failed = list(places), 0
-    sources = {Path(photo).expanduser().resolve() for photo in places.values() if photo not in samples.names()}
+    used = [one for one in (*places.values(), given.style) if one not in samples.names()]
+    sources = {Path(os.path.expanduser(one)).resolve() for one in used}
     for place in names:
         if (folder / place).resolve() in sources:
             raise ValueError(f"{folder / place}: would overwrite a picture it is made from; choose another folder")
@@ -49,7 +53,7 @@ def paint_folder(given: argparse.Namespace, values: dict[str, Any]) -> bool:
             raise ValueError(f"{folder / place}: is there already, and not made by styletx; choose another folder")
     style, where = values.pop("style"), describe_device(given.device)
     if style == ALL:
-        raise ValueError("sheet: of one photo")
+        raise ValueError("sheet: of one photo, into a picture such as sheet.png")
     made = stylize_all(places.values(), style=style, **values, batch=given.batch, device=given.device)
     for number, image in tqdm(made, total=len(names), desc=f"{style} on {where}", disable=given.quiet):
         if isinstance(image, Exception):
@@ -63,7 +67,7 @@ def paint_folder(given: argparse.Namespace, values: dict[str, Any]) -> bool:
         carried = record("stylize", {"content": places[names[number]]}, {"style": style, **values})
         images.write(image, output, record=carried)
         if given.json:
-            print(json.dumps(about(output, image) | carried))
+            print(json.dumps(about(output, image) | {"device": where} | carried))
     if not given.json:
         print(f"{folder}: {len(names) - failed} pictures" + (f", {failed} photos left out" if failed else ""))
     return failed < len(names)

@@ -86,9 +86,12 @@ def test_a_mixture_is_between_the_points():
         assert torch.equal(made.point(torch.eye(4)), points)
         half = made(photo, torch.tensor([[0.5, 0.5, 0, 0]]))
         assert torch.allclose(half, made.paint(photo, points[:2].mean(0, keepdim=True)), atol=1e-5)
-        for wrong in (torch.tensor([[1, 0, 0, 0]]), torch.ones(1, 3), torch.tensor(1.0)):
+        for wrong in (torch.tensor([[1, 0, 0, 0]]), torch.ones(1, 3), torch.tensor(1.0), torch.ones(4) > 0):
             with pytest.raises(ValueError, match="style: .*right would be"):
                 made.point(wrong)
+        for number in (-1, 4):
+            with pytest.raises(ValueError, match="there are 4 styles"):
+                made.point(torch.tensor([0, number]))
     with pytest.raises(ValueError, match=r"point: \(1, 3\); right would be \(1, 150\)"):
         made.paint(photo, torch.zeros(1, 3))
 
@@ -233,6 +236,7 @@ def test_trained_on_several_styles(tmp_path):
     for wrong in (["--optimizer", "soap"], ["--style", "a", "b"]):
         assert cli.main([*given, "-o", str(more), "--add", str(out), *wrong]) == 2
     assert cli.main([*given, "-o", str(more), "--add", "wave"]) == 2  # of one style
+    assert cli.main([*given, "-o", str(out), "--add", str(out)]) == 2  # over itself
 
 
 def test_any_style_is_trained_from_a_narrower_network(tmp_path, monkeypatch):

@@ -59,6 +59,21 @@ def test_what_is_saved_can_be_made_again(panel, tmp_path, monkeypatch):
     assert "Saved as" in panel.message.value and len(list(tmp_path.glob("*.png"))) == 2
 
 
+def test_the_paintings_colours_come_back(panel):
+    before = panel.image
+    panel.colours.index = 1
+    panel.colours.index = 0
+    assert torch.equal(panel.image, before) and panel.colours.label == "the paintings'"
+
+
+def test_what_is_saved_is_what_is_seen(panel, tmp_path):
+    """A photo that cannot be painted leaves the picture, and its record, as they were."""
+    seen = panel.image
+    panel.picker.choose(torch.rand(1, 3, 3, 300), "a stripe")
+    assert "Not done" in panel.message.value and torch.equal(panel.image, seen)
+    assert records.again(panel.save(tmp_path))[1]["content"] == "china"
+
+
 def test_bad_input_is_named(panel):
     with pytest.raises(ValueError, match="styles: 3; right would be four"):
         MixingPanel("china", CORNERS[:3])

@@ -53,9 +53,13 @@ def test_any_other_painting_is_predicted(network, tmp_path):
         assert float((painter(style, "cpu").point - expected).abs().max()) < far
     other = painter("mosaic", "cpu").point
     assert float((other - expected).abs().max()) > 0.2
-    mixed = point_of(f"waves:1,{tmp_path / 'mine.png'}:0,starry-night:3", network)
+    mixed = point_of("waves:1,mosaic:0,starry-night:3", network)
     both = point_of("waves", network) / 4 + 3 * network.point(torch.tensor([0])) / 4
     assert torch.allclose(mixed, both, atol=1e-5)
+    everything = ",".join(f"{name}:0.5" for name in STYLES)  # longer than a file's name may be
+    assert torch.allclose(point_of(everything, network), network.point(torch.eye(len(STYLES))).mean(0), atol=1e-5)
+    with pytest.raises(EncoderError, match="is a file, and stands alone"):
+        point_of(f"waves,{tmp_path / 'mine.png'}:0.5", network)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,7 @@ def test_any_other_painting_is_predicted(network, tmp_path):
      ("night", "'night' is more than one; there is starry-night, starry-night-over-the-rhone"),
      ("nowhere.jpg", "'nowhere.jpg' is not known"), ("wave:0.5,vermeer:0.5", "'vermeer' is not known"),
      ("monet", "'monet' is more than one; there is water-lilies, charing-cross-bridge"),
+     ("wave,vermeer:0", "'vermeer' is not known"), (r"C:\\nowhere\\x.jpg", "not known"),
      ("wave:-1,scream:2", "a weight must be"), ("wave:0,scream:0", "above 0"), ("nowhere.safetensors", "nowhere")],
 )  # fmt: skip
 def test_what_nobody_paints(style, words, tmp_path, capsys):
@@ -118,8 +123,10 @@ def test_from_a_pipe_into_a_pipe(monkeypatch):
 def test_pipes_that_cannot_be(monkeypatch, capsys, tmp_path):
     for given, words in (
         (["wct", "-", "-", "-o", str(tmp_path / "x.png")], "only one picture can come from stdin"),
-        (["wct", "-", "china", "-o", str(tmp_path / "x.png")], "picture"),  # there is nothing on stdin
+        (["wct", "-", "china", "-o", str(tmp_path / "x.png")], "is empty"),  # there is nothing on stdin
         (["reinhard", "china", "flower", "-o", "-", "--json"], "the picture itself goes to stdout"),
+        (["stylize", "china", "coffee", "-o", "-"], "goes one photo"),
+        (["stylize", "-", "coffee", "-o", str(tmp_path / "many")], "goes one photo"),
     ):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
         assert cli.main([*given, "--quiet"]) == 2
@@ -146,9 +153,18 @@ def test_a_paintings_file_is_in_the_record_with_its_hash(tmp_path, capsys):
     assert cli.main([*given, str(out)]) == 0
     assert records.again(out)[1]["style"] == str(painting)
     assert cli.main([*given, str(painting)]) == 2 and "would overwrite" in capsys.readouterr().err
+    folder = ["stylize", "china", "coffee", "--style", str(out), "--size", "48", "--quiet", "-o", str(tmp_path)]
+    out.rename(tmp_path / "china.png")  # which `china` would be painted over
+    folder[4] = str(tmp_path / "china.png")
+    assert cli.main(folder) == 2 and "would overwrite" in capsys.readouterr().err
     write(load("mosaic", size=64), painting)
     with pytest.raises(records.RecordError, match="style"):
-        records.again(out)
+        records.again(tmp_path / "china.png")
+
+
+def test_a_sheet_that_could_not_be_read_again_is_refused():
+    with pytest.raises(ValueError, match="size: a sheet of pictures of 4096 pixels"):
+        stylize("china", style="all", size=4096)
 
 
 def test_an_optimisation_may_begin_with_any_painting_in_one_pass():

@@ -138,8 +138,9 @@ def gatys(
         keep_detail = not (isinstance(start, str) and start == "noise")
     if isinstance(start, str):
         if start == "stylize":
-            named = isinstance(style, str) and style in STYLES
-            first = stylize(photo, style=str(style) if named else styles[0], size=max(final), device=device)
+            name = style[0] if isinstance(style, list | tuple) else style
+            named = isinstance(name, str) and name in STYLES and not keep_colours  # else `styles` are other pictures
+            first = stylize(photo, style=str(name) if named else styles[0], size=max(final), device=device)
         else:
             first = _start(start, photo, styles, final, seed, mix, masks, device)
     else:

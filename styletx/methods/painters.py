@@ -5,6 +5,7 @@ A painting that a network of its own has learnt is painted by that; everything e
 
 import difflib
 import math
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..networks.any_style import SEEN, AnyStyle, style_statistics
 from ..networks.conditional import ManyStyles
 from ..networks.files import load_network
 from ..networks.transform_net import SuperResolution, TransformNet
-from ..samples import Source, picture
+from ..samples import picture
 from .wct import at_area
 
 ALONE = ("starry-night", "great-wave", "the-scream")  # each has a network of its own
@@ -45,7 +46,7 @@ class Styled(nn.Module):
         return self.network.paint(image, self.point)
 
 
-def painter(style: Source, device: str | torch.device | None = None) -> TransformNet | Styled:
+def painter(style: str | Path | Tensor, device: str | torch.device | None = None) -> TransformNet | Styled:
     """The network that paints in a style: pictures (B, 3, H, W) in [0, 1] to such pictures.
 
     style: one of `STYLES`, or a word of its name or its painter's that no other has ("wave", "munch"); a mixture
@@ -54,7 +55,7 @@ def painter(style: Source, device: str | torch.device | None = None) -> Transfor
     for a style that is not known (with the nearest) and for a file that is missing or damaged or holds no network that
     paints, ValueError for a weight that is negative or no number, and for weights that are all 0.
     """
-    if isinstance(style, Tensor | bytes):
+    if isinstance(style, Tensor):
         network = _any_style(device)
         return Styled(network, predicted(network, picture(style, argument="style")))
     name, chosen = file_and_choice(str(style))
@@ -83,7 +84,7 @@ def _from_file(name: str, chosen: str, device: str | torch.device | None) -> Tra
 
 
 def _is_picture(name: str) -> bool:
-    return name in samples.names() or Path(name).expanduser().is_file()
+    return name in samples.names() or os.path.isfile(os.path.expanduser(name))  # where Path would raise for long names
 
 
 def _any_style(device: str | torch.device | None) -> AnyStyle:
@@ -114,12 +115,17 @@ def file_and_choice(style: str) -> tuple[str, str]:
 def point_of(words: str, network: ManyStyles) -> Tensor:
     """The point (1, size) of "wave:0.5,scream:0.5"; without a number a style counts 1.
 
-    Where the network can predict points, each may also be a painting, by a sample's name or as a file. Raises
+    Where the network can predict points, each may also be a picture by a sample's name, and a painting's file may stand
+    alone: in a mixture its picture's record could not tell whether it is still the same. Raises
     EncoderError for a style that is not known, with the nearest, and ValueError for weights that are negative or all 0.
     """
     weights = mixture(words)
     total = sum(weights.values())
-    points = [weight / total * _one_point(name, network) for name, weight in weights.items() if weight > 0]
+    if len(weights) > 1:
+        for name in weights:
+            if name not in samples.names() and name not in network.styles and _is_picture(name):
+                raise EncoderError(f"style: {name} is a file, and stands alone; mix what has a name")
+    points = [weight / total * _one_point(name, network) for name, weight in weights.items()]
     return torch.stack(points).sum(0)
 
 
@@ -138,14 +144,15 @@ def _one_point(name: str, network: ManyStyles) -> Tensor:
 def mixture(words: str) -> dict[str, float]:
     """ "wave:0.5,scream:0.5" as weights by name; without a number a style counts 1.
 
-    What is a picture's file as a whole is one. Raises ValueError for weights that are negative, no numbers or all 0.
+    What is a picture as a whole is one. Raises ValueError for weights that are negative, no numbers or all 0.
     """
     if _is_picture(words):
         return {words: 1.0}
     weights: dict[str, float] = {}
     for part in words.split(","):
         name, colon, number = part.strip().rpartition(":")
-        name, number = (name, number) if colon else (number, "1")
+        if not colon or set(number) & {"/", "\\"}:  # behind a drive's letter there is no weight
+            name, number = part.strip(), "1"
         try:
             weight = float(number)
         except ValueError:

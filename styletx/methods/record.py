@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import __version__, images, samples
 from . import METHODS
-from .options import picture_options
+from .options import Choice, options, picture_options
 from .painters import file_and_choice
 
 
@@ -31,7 +31,9 @@ def record(name: str, pictures: dict[str, Any], arguments: dict[str, Any]) -> di
     apart = {"device", *picture_options(METHODS[name]), *pictures}
     values = {p.name: p.default for p in takes if p.default is not p.empty} | arguments
     values = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items() if k not in apart}
-    files = {key: value for key, value in values.items() if _is_input(value)}
+    values = {k: str(v) if isinstance(v, os.PathLike) else v for k, v in values.items()}
+    words = {o.name: o.allowed.values for o in options(METHODS[name]) if isinstance(o.allowed, Choice)}
+    files = {key: value for key, value in values.items() if _is_input(value) and value not in words.get(key, ())}
     values = {key: value for key, value in values.items() if key not in files}
     for key, value in values.items():
         if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
@@ -48,8 +50,7 @@ def _is_input(value: Any) -> bool:
     """Is it a picture or the file of one, or of a network? It is recorded with its hash."""
     if isinstance(value, Tensor | bytes):
         return True
-    path = Path(file_and_choice(value)[0] if isinstance(value, str) else "").expanduser()
-    return bool(path.suffix) and path.is_file()
+    return isinstance(value, str) and os.path.isfile(os.path.expanduser(file_and_choice(value)[0]))
 
 
 def _entry(source: Any) -> dict[str, str]:

@@ -42,6 +42,7 @@ def _badness(columns: int, count: int, width: int, height: int) -> float:
 
 def _title(text: str, width: int, height: int) -> Tensor:
     strip = Image.new("RGB", (width, height), "white")
-    font = ImageFont.load_default(min(0.66 * height, 1.7 * width / len(text)))  # a long name in a narrow picture
+    size = min(0.66 * height, 1.7 * width / max(1, len(text)))  # smaller for a long name below a narrow picture
+    font = ImageFont.load_default(size)
     ImageDraw.Draw(strip).text((width / 2, 0.45 * height), text, fill=(60, 60, 60), font=font, anchor="mm")
     return from_array(np.asarray(strip))

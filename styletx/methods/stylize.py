@@ -4,6 +4,7 @@ What an optimisation seeks anew for each photo, a network can learn once: then a
 Sources: Johnson, Alahi & Fei-Fei 2016; Dumoulin, Shlens & Kudlur 2017; Ghiasi et al. 2017.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_whole
-from ..images import Size, fit_size, resize, size_of
+from ..images import MAX_PIXELS, Size, fit_size, resize, size_of
 from ..networks.transform_net import check_side
 from ..samples import Source, picture
 from .arguments import LongerSide, Photo
@@ -55,6 +56,8 @@ def stylize(
     photo = picture(content, argument="content")
     photo = resize(photo, fit_size(*size_of(photo), longer=size))
     if isinstance(style, str) and style == ALL:
+        if 2 * (len(STYLES) + 1) * math.prod(size_of(photo)) > MAX_PIXELS:
+            raise ValueError(f"size: a sheet of pictures of {size} pixels could not be read again; make them smaller")
         painted = [_finished(one_pass(painter(one, device), photo), photo, strength, keep_colours) for one in STYLES]
         return sheet([photo.cpu().float().clamp(0, 1), *painted], ["the photo", *STYLES])
     return _finished(one_pass(painter(style, device), photo), photo, strength, keep_colours)

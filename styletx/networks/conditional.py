@@ -59,7 +59,7 @@ class Painter(nn.Module):
         layers.append(Convolution(width, 3, 9, norm="none", relu=False, bias=False))
         self.layers = nn.ModuleList(layers)
         self.blocks = blocks
-        self.channels = [layer.filters.weight.shape[0] for layer in layers]
+        self.channels: list[int] = [layer.filters.weight.shape[0] for layer in layers]
         for layer in layers:
             nn.init.normal_(layer.filters.weight, std=0.01)
 
@@ -118,12 +118,15 @@ class ManyStyles(Painter):
         """The points (B, size) of numbers of styles (B,), or of mixtures (B, styles) of their points.
 
         Weights of a mixture may be anything: convex ones (none negative, sum 1) lie between the styles. Raises
-        ValueError for another shape, weights that are whole numbers, and IndexError for a number that no style has.
+        ValueError for another shape, weights that are whole numbers, and a number that no style has.
         """
-        if style.shape[1:] != ((len(self.styles),) if style.is_floating_point() else ()):
+        mixed = style.is_floating_point()
+        if style.shape[1:] != ((len(self.styles),) if mixed else ()) or style.ndim == 0 or style.dtype == torch.bool:
             right = f"(B,) whole numbers or (B, {len(self.styles)}) floats"
             raise ValueError(f"style: {tuple(style.shape)} of {style.dtype}; right would be {right}")
-        if style.is_floating_point():
+        if not mixed and any(not 0 <= number < len(self.styles) for number in style.tolist()):
+            raise ValueError(f"style: {style.tolist()}; there are {len(self.styles)} styles, from 0 on")
+        if mixed:
             return torch.cat([style @ table for table in self.tables], 1)
         return torch.cat([table[style] for table in self.tables], 1)
 

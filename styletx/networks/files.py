@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,6 +39,16 @@ def save_network(network: Network, path: str | Path, about: Mapping[str, object]
     fresh = path.with_name(path.name + ".new")
     fresh.write_bytes(save(half_state(network), metadata=told))  # save_file's own would be readable by nobody else
     fresh.replace(path)  # renamed when complete
+
+
+def about_network(path: str | Path) -> dict[str, Any]:
+    """What a file that `save_network` wrote says of its training; EncoderError for a file that is no such one."""
+    try:
+        with safe_open(Path(path).expanduser(), framework="pt") as file:
+            told: dict[str, Any] = json.loads((file.metadata() or {})["about"])
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise EncoderError(f"{path}: it does not say how it was trained ({type(error).__name__})") from None
+    return told
 
 
 def load_network(path: str | Path, device: str | torch.device | None = None) -> Network:

@@ -27,7 +27,7 @@ from ..training.styles import Styles
 from .transform import OPTIMIZERS, STYLE_WEIGHT, optimizer_of
 
 NAMED = STYLES[:16]  # in the table, by name; the other paintings are known to the predictor alone
-UNSEEN = ("etretat", "night-cafe", "red-vineyards", "in-bed")  # this network has not seen them: it is judged on these
+UNSEEN = ("etretat", "night-cafe", "red-vineyards", "in-bed")  # the predictor does not see them
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -124,8 +124,10 @@ def begin_as(network: AnyStyle, trained: Network) -> None:
 
     A channel that is new looks at everything, and nothing looks at it yet; the predictor begins at the mean point.
     """
-    if not isinstance(trained, ManyStyles) or trained.styles != network.styles:
+    if not isinstance(trained, ManyStyles) or isinstance(trained, AnyStyle) or trained.styles != network.styles:
         raise ValueError(f"begin: no network for {', '.join(network.styles)}")
+    if trained.blocks != network.blocks or any(a > b for a, b in zip(trained.channels, network.channels, strict=True)):
+        raise ValueError(f"begin: channels {trained.channels}; they go up to {network.channels}")
     mine = network.state_dict()
     for name, known in trained.state_dict().items():
         if name.startswith("tables"):  # γ of every channel, then β

@@ -28,7 +28,7 @@ from ..methods.gatys import gatys_objective
 from ..methods.painters import network_file, predicted
 from ..networks.any_style import AnyStyle
 from ..networks.conditional import ManyStyles
-from ..networks.files import Network, load_network, save_network
+from ..networks.files import Network, about_network, load_network, save_network
 from ..networks.transform_net import NORMS, UPSAMPLING, TransformNet
 from ..objective import Objective
 from ..run import Step
@@ -170,6 +170,8 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
         raise ValueError("inner: of a network of several styles; one of a single style has 4 × width")
     if options.add and (several or options.optimizer != "adam"):
         raise ValueError("add: one style, with adam: what does not learn has to stay as it is")
+    if options.add and network_file(options.add).resolve() == options.out.expanduser().resolve():
+        raise ValueError("out: the network that is added to; choose another file")
     objective = gatys_objective(
         "content", styles, content_weight=options.content_weight, style_weight=options.style_weight,
         style_scale=scale, choose="style" if several else "",
@@ -184,7 +186,7 @@ def main(arguments: list[str] | None = None, name: str = "python -m styletx.reci
 
     told["style"] = options.style if several else options.style[0]
     if options.add:
-        told["add"] = options.add
+        told["add"] = about_network(network_file(options.add))
     return learn(options, make, objective, told, seen_as=_Newest if options.add else None)
 
 

@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -246,9 +247,12 @@ def _download(key: str, damaged: list[Path]) -> Path:
     import pooch
 
     entry, target = _entries()[key], cache_folder() / key
+    # On stdout there may be a picture.
     for path in damaged:
-        print(f"{path} is damaged (its sha256 is not the published one): fetching it again.")
-    print(f"Fetching {key}: {entry['credit']}. Licence: {entry['licence']}.")
+        print(f"{path} is damaged (its sha256 is not the published one): fetching it again.", file=sys.stderr)
+    print(
+        f"Fetching {key}: {entry['credit']}. Licence: {entry['licence']}.", file=sys.stderr
+    )  # stdout may be a picture
     try:
         # pooch writes beside the target and moves it there only when the hash is right.
         found = pooch.retrieve(

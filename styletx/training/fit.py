@@ -126,8 +126,8 @@ def fit(
     what it makes is compared as the objective says, in which every reference that is named ("content") is x. Where the
     objective chooses among references, so does each crop at random, and the network is told: network(x, chosen). One
     that has a `noise` of its own (a `TextureNet`) is given some before: network(noise, x). The loss is the mean over
-    the crops, and its relative weights are those of the first 32 crops. The photos come in the order that their own
-    seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for them), and a training
+    the crops, and its relative weights are those of the first crops (`Feed.first`). The photos come in the order that
+    their own seed decides, decoded in so many `workers` (processes; a script needs its `__main__` guard for them); one
     that was stopped goes on with the batch that it would have had next. The network is left in training mode.
     `preview`: a photo (1, 3, H, W); every so many steps show what is made of it. On several `machines` (see there) a
     batch is divided among them, and norms over a batch see their own part; else as in `train`.
@@ -184,7 +184,7 @@ def fit(
         checkpoint_every=checkpoint_every, machines=machines, preview=None if preview is None else look,
         preview_every=preview_every, schedule=schedule,
         identity={"photos": len(photos.paths), "side": photos.side, "order": photos.seed, "batch": batch,
-                  "encoder": looking.name, **(identity or {})},
+                  "measured on": len(first), "encoder": looking.name, **(identity or {})},
     )  # fmt: skip
 
 

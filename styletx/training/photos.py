@@ -183,11 +183,13 @@ class Feed:
         """End the processes; the next batch begins them anew."""
         self._batches = None
 
-    def first(self, count: int = FIRST) -> Tensor:
-        """So many crops from the beginning of every training of these photos, wherever it is by now.
+    def first(self) -> Tensor:
+        """The crops with which every training of these photos begins, wherever it is by now.
 
         What is measured once, and holds for the whole training, is measured on them: a single batch would be luck.
+        There are 32, or fewer large ones (but a batch), so that they need no more memory than 32 of 256 pixels.
         """
+        count = max(self.batch, min(FIRST, FIRST * 256**2 // self.photos.side**2))
         return torch.stack([self.photos[number][0] for number in range(count)])
 
     def __next__(self) -> Tensor:

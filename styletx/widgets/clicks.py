@@ -8,8 +8,8 @@ import ipywidgets as widgets
 
 # The place, as "across,down" in shares of the sides, goes into a text field; while dragging, not more often than this.
 EVERY = 200  # milliseconds
-SEND = f"""if(event.type=='pointermove'&&(!event.buttons||Date.now()-(this.sent||0)<{EVERY}))return;
-this.sent=Date.now();
+SEND = f"""if(event.type=='pointermove'&&(!event.buttons||Date.now()-(window.stxSent||0)<{EVERY}))return;
+window.stxSent=Date.now();
 const r=this.getBoundingClientRect(),f=document.querySelector('.'+this.dataset.field+' input');
 f.value=((event.clientX-r.left)/r.width).toFixed(4)+','+((event.clientY-r.top)/r.height).toFixed(4);
 f.dispatchEvent(new Event('input',{{bubbles:true}}));f.dispatchEvent(new Event('change',{{bubbles:true}}))"""

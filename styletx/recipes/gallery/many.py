@@ -6,13 +6,13 @@ from torch import Tensor, nn
 from ...images import resize, size_of
 from ...methods.painters import ALONE, ANY, STYLES, Styled, network_file, painter, predicted
 from ...networks.any_style import AnyStyle
-from ...networks.files import load_network
+from ...networks.files import about_network, load_network
 from ...samples import load
 from ..judge import PHOTOS
 from ..judge_networks import objective_of
 from . import SIZE, TITLES, Strip, covering
 
-ADDED, STEPS = STYLES[-1], 750  # and how long it was learnt
+ADDED = STYLES[-1]
 
 
 def _network() -> AnyStyle:
@@ -53,13 +53,10 @@ def style_added() -> Strip:
     others = [objective_of(_ways(network, style)["learnt"], style, PHOTOS[::2]) for style in STYLES[:-1]]
     made = [way(photo).clamp(0, 1) for way in (ways["predicted"], ways["learnt"])]
     pictures = [covering(load(ADDED), size_of(photo)), photo, *made]
-    titles = ["Monet, Étretat", "a photo", "before: the predicted point", f"after {STEPS} steps"]
-    told = {
-        "before": values["predicted"],
-        "after": values["learnt"],
-        "steps": STEPS,
-        "others": sum(others) / len(others),
-    }
+    steps = about_network(network_file(ANY))["step"]
+    titles = ["Monet, Étretat", "a photo", "before: the predicted point", f"after {steps} steps"]
+    told = {"before": values["predicted"], "after": values["learnt"], "steps": steps}
+    told["others"] = sum(others) / len(others)
     return pictures, titles, told
 
 
