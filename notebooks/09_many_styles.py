@@ -545,9 +545,10 @@ print(f"objective {added['before']:.2f} before, {added['after']:.2f} after {adde
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What is lost?
 #
-# The objective that the networks were trained for (style weight 8, 256 pixels, means over six photographs), for a network of its
-# own, for the learnt row and for the predicted one. (A prediction for one of the first sixteen is for a painting seen in the
-# training.)
+# One objective for all (style weight 8, 256 pixels, means over six photographs): of a network of its own, of the learnt row and of
+# the predicted one. (A prediction for one of the first sixteen is for a painting seen in the training. The style's weight was 8
+# for most of it, and 3 at the end: pictures in which the photo is easier to read are liked better, though the number does not
+# say so.)
 
 # %%
 worth = numbers("many_worth")
@@ -637,10 +638,10 @@ figure(
 # | network that looks | VGG-16 | the same | `mini` |
 # | content | features | features of conv3 | features of relu3_1 and relu4_2 |
 # | style | Gram matrices | of conv1 to conv4 | of five layers, and covariances of two (lecture 03) |
-# | optimiser | Adam, 0.001, 40,000 steps of 16 | the same | SOAP; 12,000 steps, then 6,000, of 4 crops |
+# | optimiser | Adam, 0.001, 40,000 steps of 16 | the same | SOAP; 12,000, 6,000 and 2,500 steps of 4 crops |
 # | style $N + 1$ | its rows alone, the others stay | new rows for all styles; the old ones are not kept | its row alone, the others stay |
 # | photographs | ImageNet | the same | 4,000 of Caltech-101 |
-# | total variation | none needed | none | 0.1 |
+# | total variation | none needed | none | 0.1; in the last steps 1 |
 #
 # | | Ghiasi et al. 2017 | their code (Magenta) | here |
 # |---|---|---|---|

@@ -1,16 +1,16 @@
-"""How the network for any style is made: python -m styletx.recipes.any_style --photos DIR --out FILE
+r"""How the network for any style is made: python -m styletx.recipes.any_style --photos DIR --out FILE
 
 In turn, a step with the named styles, each photo in one of them, whose points are learnt as they are, and a step with
 styles that are drawn anew (`training.styles`), whose points are predicted from what `mini` sees of them. The filters
-serve both. It goes on from its checkpoint. The network that ships came in four trainings, of 78, 68, 25 and 6 minutes
+serve both. It goes on from its checkpoint. The network that ships came in four trainings, of 78, 68, 24 and 2 minutes
 on two cores; the first with the content counting for a third of what it does now (it was measured on one batch):
 
     python -m styletx.recipes.transform --photos DIR --style NAMED ... --batch 4 --steps 12000 --optimizer soap -o MANY
     python -m styletx.recipes.any_style --photos DIR --begin MANY --steps 6000 --out ANY
     python -m styletx.recipes.any_style --photos DIR --begin ANY --style-weight 3 --tv-weight 1 --rate 2.5e-3 \
         --steps 2500 --out CLEARER
-    python -m styletx.recipes.transform --photos DIR --add CLEARER --style etretat --steps 750 --batch 2 --rate 0.02 \
-        -o styletx/weights/stylize-any.safetensors
+    python -m styletx.recipes.transform --photos DIR --add CLEARER --style etretat --style-weight 3 --steps 600 \
+        --batch 2 --rate 0.02 -o styletx/weights/stylize-any.safetensors
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--photos", type=Path, help="folder of photographs (default: torchvision's Caltech-101, 131 MB)")
     add("--out", type=Path, required=True, help="the network's file, .safetensors")
     add("--begin", type=Path, help="a network for the named styles, with whose filters and points it begins")
-    add("--steps", type=int, default=9000, help="default: 9000, seventy minutes on two cores")
+    add("--steps", type=int, default=6000, help="default: 6000, seventy minutes on two cores")
     add("--batch", type=int, default=4)
     add("--side", type=int, default=176, help="of a crop, in pixels")
     add("--size", type=int, default=256, help="of photos on which strokes are gatys'")
