@@ -18,6 +18,7 @@ from ...methods.gatys import (
     reconstruct_content,
     reconstruct_style,
 )
+from ...methods.stylize import stylize
 from ...objective import Energy, Match, Objective
 from ...samples import load
 from ...synthesis import synthesize
@@ -34,10 +35,12 @@ PAINTINGS = (
 
 
 def header() -> Strip:
-    """The photo, and what three paintings make of it, with a detail of each: the README's first picture."""
+    """The README's first picture: a photo, what three paintings make of it, details; and four by a network, at once."""
     photo = resize(load(PHOTO), 512)
     pictures = [photo, *(gatys(PHOTO, name, size=512, steps=300).finish(progress=False) for name in PAINTINGS[:3])]
-    return [*pictures, *(detail(picture) for picture in pictures)], [], {}
+    at_once = ("wheat-field-with-cypresses", "shipwreck", "san-giorgio-at-dusk", "composition-vii")
+    painted = [stylize(photo, style=style, size=512) for style in at_once]
+    return [*pictures, *(detail(picture) for picture in pictures), *painted], [], {}
 
 
 def six_paintings() -> Strip:
