@@ -275,7 +275,7 @@ table(rows, header)
 
 # %% [markdown]
 # Means over six photographs. *Worth*: after how many evaluations the optimisation is as low as one pass. *Own photo*: for how
-# many results the nearest of twelve photographs, by its edges, is the one that was painted. One pass is worth about fifty
+# many results the nearest of twelve photographs, by its edges, is the one that was painted. One pass is worth about forty
 # evaluations; Johnson et al. say 50 to 100 iterations for theirs, which is wider, and has learnt longer.
 #
 # But look at the pictures. After 100 evaluations from noise the number is lower, and the picture is worse: a few wide strokes,

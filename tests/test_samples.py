@@ -240,7 +240,7 @@ def test_a_damaged_file_is_never_used(tiny, bare, monkeypatch, tmp_path, capsys)
     assert not samples.available("starry-night")
     with pytest.raises(SampleError, match="damaged") as error:
         samples.fetch(KEY)
-    assert str(damaged) in str(error.value) and "damaged" in capsys.readouterr().out and len(bare) == 1
+    assert str(damaged) in str(error.value) and "damaged" in capsys.readouterr().err and len(bare) == 1
     sound = put(tmp_path / "user", tiny)
     assert samples.fetch(KEY) == sound and len(bare) == 1
 
@@ -259,7 +259,7 @@ def test_a_download_is_asked_for_once_with_its_hash_credit_and_licence(tiny, mon
     for _ in range(2):
         assert samples.load("starry-night").shape == (1, 3, 4, 6)
     assert calls == [(LISTED[KEY]["url"], "sha256:" + hashlib.sha256(tiny).hexdigest())]
-    shown = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().err.splitlines()
     assert len(shown) == 1 and LISTED[KEY]["credit"] in shown[0] and LISTED[KEY]["licence"] in shown[0]
 
 
