@@ -490,6 +490,7 @@ else:
 comparison
 
 # %%
+rows = rows or [["none of them is here", "", between_rows]]
 table(rows, ["painting", "from its row to the prediction", "mean distance of two rows"])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
