@@ -493,6 +493,10 @@ comparison
 rows = rows or [["none of them is here", "", between_rows]]
 table(rows, ["painting", "from its row to the prediction", "mean distance of two rows"])
 
+# %% [markdown]
+# As numbers, a prediction is further from its painting's row than another painting's row is. As pictures, they are nearly one, but
+# for Étretat: the same freedom as above, of scales that nobody sees.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Style N + 1
 #
@@ -551,8 +555,8 @@ print(f"objective {added['before']:.2f} before, {added['after']:.2f} after {adde
 #
 # One objective for all (style weight 8, 256 pixels, means over six photographs): of a network of its own, of the learnt row and of
 # the predicted one. (A prediction for one of the first sixteen is for a painting seen in the training. The style's weight was 8
-# for most of it, and 3 at the end: pictures in which the photo is easier to read are liked better, though the number does not
-# say so.)
+# for most of it, and 3 at the end: in a blind comparison, pictures in which the photo is easier to read were liked better, though
+# the number does not say so.)
 
 # %%
 worth = numbers("many_worth")
