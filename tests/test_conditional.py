@@ -210,6 +210,7 @@ def test_strength_and_colours(many):
         stylize(photo, style=style, strength=1.5)
 
 
+@pytest.mark.slow
 def test_trained_on_several_styles(tmp_path):
     """`styletx train` with two styles writes a network of both, and does not start without what it needs."""
     out = tmp_path / "two.safetensors"
@@ -239,6 +240,7 @@ def test_trained_on_several_styles(tmp_path):
     assert cli.main([*given, "-o", str(out), "--add", str(out)]) == 2  # over itself
 
 
+@pytest.mark.slow
 def test_any_style_is_trained_from_a_narrower_network(tmp_path, monkeypatch):
     """It begins as the network for its styles, to the last digit, though it is wider; then both kinds of step work."""
     torch.manual_seed(0)

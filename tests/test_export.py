@@ -35,6 +35,7 @@ def test_onnxruntime_gives_the_same_picture(tmp_path, make):
         assert made.shape == expected.shape and float(np.abs(made - expected).max()) < 1e-3
 
 
+@pytest.mark.slow
 def test_many_styles_in_one_file(tmp_path):
     """The mixture goes in beside the photo."""
     torch.manual_seed(0)

@@ -38,6 +38,7 @@ def test_a_click_paints_once_and_nonsense_does_not(panel):
     assert len(seen) == 1
 
 
+@pytest.mark.slow
 def test_every_control_changes_the_picture(panel):
     before = panel.image
     for control, value in ((panel.across, 0.9), (panel.down, 0.9), (panel.corners[3], "great-wave"),

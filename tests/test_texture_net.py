@@ -95,6 +95,7 @@ def test_the_papers_schedule():
         assert falling(step, 2000) == pytest.approx(factor), step
 
 
+@pytest.mark.slow
 def test_a_network_learns_a_texture(tmp_path):
     """Its loss falls by half in 25 steps; the file that it writes makes what was shown; stopped, it goes on alike."""
     out, options = tmp_path / "waves.safetensors", {"batch": 2, "size": 48, "rate": 0.03, "schedule": "one-cycle"}
@@ -116,6 +117,7 @@ def test_a_network_learns_a_texture(tmp_path):
         train_texture("mosaic", steps=25, checkpoint=kept, **options)
 
 
+@pytest.mark.slow
 def test_diversity_pushes_samples_apart(tmp_path):
     """With the term, samples' nearest neighbours are further away; nothing else differs between the trainings."""
     apart = []
@@ -167,6 +169,7 @@ def test_those_that_ship_have_learnt(name):
     assert min(float((a - b).abs().mean()) for a, b in ((made[0], made[1]), (made[1], made[2]))) > 0.05
 
 
+@pytest.mark.slow
 def test_from_the_shell_and_again(tmp_path, capsys):
     path, out = tmp_path / "own.safetensors", tmp_path / "t.png"
     save_network(TextureNet(3, 2), path)
