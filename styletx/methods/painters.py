@@ -56,7 +56,7 @@ def painter(style: str | Path | Tensor, device: str | torch.device | None = None
     paints, ValueError for a weight that is negative or no number, and for weights that are all 0.
     """
     if isinstance(style, Tensor):
-        network = _any_style(device)
+        network = any_style_network(device)
         return Styled(network, predicted(network, picture(style, argument="style")))
     name, chosen = file_and_choice(str(style))
     if Path(name).suffix == ".safetensors":
@@ -65,7 +65,7 @@ def painter(style: str | Path | Tensor, device: str | torch.device | None = None
         name = among[0] if len(among := _with_word(name, STYLES)) == 1 else name
     if name in ALONE:
         return _from_file(str(network_file(name)), "", device)
-    network = _any_style(device)
+    network = any_style_network(device)
     return Styled(network, point_of(name, network))
 
 
@@ -87,7 +87,8 @@ def _is_picture(name: str) -> bool:
     return name in samples.names() or os.path.isfile(os.path.expanduser(name))  # where Path would raise for long names
 
 
-def _any_style(device: str | torch.device | None) -> AnyStyle:
+def any_style_network(device: str | torch.device | None = None) -> AnyStyle:
+    """The network that ships for many styles, and for any."""
     network = load_network(network_file(ANY), device)
     assert isinstance(network, AnyStyle)
     return network

@@ -10,9 +10,8 @@ from torch import Tensor
 from styletx import load, load_encoder, resize
 from styletx.evaluation.metrics import gram_ratio, nearest_photo
 from styletx.images import from_array, to_array
-from styletx.methods.painters import ANY, Styled, network_file, painter
+from styletx.methods.painters import Styled, any_style_network, painter
 from styletx.networks.conditional import ManyStyles
-from styletx.networks.files import load_network
 from styletx.recipes.judge import PHOTOS
 
 from .measure import interleave, ratio, summary
@@ -26,8 +25,7 @@ JUDGE, LAYERS = "vgg19-normalised", ("relu1_1", "relu2_1", "relu3_1")
 def run(device: torch.device, quick: bool = False) -> dict:
     """Seconds of a picture in one of many styles, interleaved; and Gram distances in any style."""
     side, rounds = (64, 2) if quick else (SIDE, 15)
-    network = load_network(network_file(ANY), device)
-    assert isinstance(network, ManyStyles)
+    network = any_style_network(device)
     image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     cases = ways(network, image, device)
     seconds = interleave(cases, rounds, 3, device)

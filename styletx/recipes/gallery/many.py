@@ -4,21 +4,15 @@ import torch
 from torch import Tensor, nn
 
 from ...images import resize, size_of
-from ...methods.painters import ALONE, ANY, STYLES, Styled, network_file, painter, predicted
+from ...methods.painters import ALONE, ANY, STYLES, Styled, any_style_network, network_file, painter, predicted
 from ...networks.any_style import AnyStyle
-from ...networks.files import about_network, load_network
+from ...networks.files import about_network
 from ...samples import load
 from ..judge import PHOTOS
 from ..judge_networks import objective_of
 from . import SIZE, TITLES, Strip, covering
 
 ADDED = STYLES[-1]
-
-
-def _network() -> AnyStyle:
-    network = load_network(network_file(ANY), "cpu")
-    assert isinstance(network, AnyStyle)
-    return network
 
 
 def _ways(network: AnyStyle, style: str) -> dict[str, nn.Module]:
@@ -30,7 +24,7 @@ def _ways(network: AnyStyle, style: str) -> dict[str, nn.Module]:
 @torch.no_grad()
 def many_worth() -> Strip:
     """One photo in three styles, by three ways each; and the objective of each way for every style."""
-    network, photo = _network(), resize(load("kodak-23"), SIZE)
+    network, photo = any_style_network("cpu"), resize(load("kodak-23"), SIZE)
     rows: dict[str, dict[str, float]] = {}
     pictures: list[Tensor] = []
     titles: list[str] = []
@@ -47,7 +41,7 @@ def many_worth() -> Strip:
 @torch.no_grad()
 def style_added() -> Strip:
     """A painting that a network learnt later, and a photo by its predicted point and by the one that it learnt."""
-    network, photo = _network(), resize(load("kodak-21"), SIZE)
+    network, photo = any_style_network("cpu"), resize(load("kodak-21"), SIZE)
     ways = _ways(network, ADDED)
     values = {name: objective_of(way, ADDED, PHOTOS[::2]) for name, way in ways.items()}
     others = [objective_of(_ways(network, style)["learnt"], style, PHOTOS[::2]) for style in STYLES[:-1]]
